@@ -1,0 +1,1 @@
+//! What the user said: YAML text to checked types.

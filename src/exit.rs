@@ -1,0 +1,1 @@
+//! Every exit code of podvisor, in one place.

@@ -1,0 +1,1 @@
+//! The health and metrics endpoint, on a thread of its own.

@@ -1,0 +1,1 @@
+//! The log plane: pipes, lines, rings, console.

@@ -1,0 +1,3 @@
+//! The `podvisor` binary: everything is in the library.
+
+fn main() {}

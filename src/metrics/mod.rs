@@ -1,0 +1,1 @@
+//! The metric families, built from the view at scrape time.

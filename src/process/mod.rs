@@ -1,0 +1,1 @@
+//! The process layer: fork, exec, reap, kill. The only unsafe code.

@@ -1,0 +1,1 @@
+//! Probe attempts: one try each, verdicts belong to the core.

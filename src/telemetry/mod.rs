@@ -1,0 +1,1 @@
+//! podvisor's own log.

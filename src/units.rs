@@ -1,0 +1,1 @@
+//! Durations, sizes and signals, as the config and the CLI write them.

@@ -1,0 +1,1 @@
+//! The snapshot that the supervisor publishes and others read.

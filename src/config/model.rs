@@ -38,7 +38,8 @@ pub struct Service {
     #[serde(default)]
     pub concurrency_policy: ConcurrencyPolicy,
     /// What must be up before this service starts. A list of names, or a map from a name to a condition.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::forms::depends_on")]
+    #[schemars(with = "super::forms::DependsOn")]
     pub depends_on: BTreeMap<ServiceName, Dependency>,
     /// Services that never run at the same time as this one. Holds both ways.
     #[serde(default)]
@@ -99,7 +100,7 @@ pub struct Service {
     /// How the service is stopped.
     #[serde(default)]
     pub stop: Stop,
-    /// Whether the container needs this service: it gates `/readyz`, and when it fails for good, the container ends with its code. Default: true, false for cron.
+    /// Whether the container needs this service: it gates `/readyz`, and when it fails for good, the container ends with its code. Default: true; false for cron, and for what is not started with the container.
     #[serde(default)]
     pub required: Option<bool>,
     /// What happens when this service completes successfully.
@@ -130,7 +131,7 @@ pub enum ServiceKind {
 /// What a cron service does when its time comes and the previous run still runs, as Kubernetes' CronJob names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 pub enum ConcurrencyPolicy {
-    /// Run beside the previous one. podvisor keeps one process per service: the run is started when the previous one ends.
+    /// Run beside the previous one, up to 17 at a time.
     Allow,
     /// Skip this run.
     #[default]
@@ -327,9 +328,11 @@ pub enum OnSuccess {
 }
 
 impl Service {
-    /// Whether the container needs this service: as the user said, else everything but cron.
+    /// Whether the container needs this service: as the user said, else everything but cron and what is not started
+    /// with the container (which would keep `/readyz` at 503 until somebody starts it by hand).
     pub fn is_required(&self) -> bool {
-        self.required.unwrap_or(self.kind != ServiceKind::Cron)
+        self.required
+            .unwrap_or(self.kind != ServiceKind::Cron && self.autostart)
     }
 
     /// The restart policy: as the user said, else by what the service is.
@@ -339,6 +342,17 @@ impl Service {
             ServiceKind::Oneshot => RestartPolicy::OnFailure,
             ServiceKind::Cron => RestartPolicy::Never,
         })
+    }
+
+    /// The three probes, with the names of their fields.
+    pub fn probes(&self) -> impl Iterator<Item = (&'static str, &super::probe::Probe)> {
+        [
+            ("startupProbe", &self.startup_probe),
+            ("readinessProbe", &self.readiness_probe),
+            ("livenessProbe", &self.liveness_probe),
+        ]
+        .into_iter()
+        .filter_map(|(field, probe)| probe.as_ref().map(|probe| (field, probe)))
     }
 
     /// Whether readiness is something of its own here, beyond having been started.

@@ -29,6 +29,21 @@ pub struct Probe {
     pub termination_grace_period_seconds: Option<u32>,
 }
 
+impl Probe {
+    /// A probe with Kubernetes' own defaults.
+    pub fn new(check: Check) -> Self {
+        Self {
+            check,
+            initial_delay_seconds: 0,
+            period_seconds: 10,
+            timeout_seconds: 1,
+            failure_threshold: 3,
+            success_threshold: 1,
+            termination_grace_period_seconds: None,
+        }
+    }
+}
+
 /// What a probe asks.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Check {
@@ -65,11 +80,11 @@ pub struct HttpGet {
     #[serde(default)]
     pub host: Option<String>,
     /// Port number (also as a string, so that `${PORT}` works).
-    #[serde(deserialize_with = "super::probe_decode::port")]
-    #[schemars(schema_with = "super::probe_decode::port_schema")]
+    #[serde(deserialize_with = "super::forms::port")]
+    #[schemars(with = "super::forms::Port")]
     pub port: u16,
     /// Path and query. Default: `/`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::forms::path")]
     pub path: Option<String>,
     /// HTTP or HTTPS (whose certificate is not verified, as with the kubelet). Default: HTTP.
     #[serde(default)]
@@ -108,8 +123,8 @@ pub struct TcpSocket {
     #[serde(default)]
     pub host: Option<String>,
     /// Port number (also as a string).
-    #[serde(deserialize_with = "super::probe_decode::port")]
-    #[schemars(schema_with = "super::probe_decode::port_schema")]
+    #[serde(deserialize_with = "super::forms::port")]
+    #[schemars(with = "super::forms::Port")]
     pub port: u16,
 }
 
@@ -126,8 +141,8 @@ pub struct Exec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Grpc {
     /// Port number (also as a string).
-    #[serde(deserialize_with = "super::probe_decode::port")]
-    #[schemars(schema_with = "super::probe_decode::port_schema")]
+    #[serde(deserialize_with = "super::forms::port")]
+    #[schemars(with = "super::forms::Port")]
     pub port: u16,
     /// The service name to ask about. Default: empty, the server as a whole.
     #[serde(default)]

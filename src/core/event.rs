@@ -146,6 +146,10 @@ pub enum Halt {
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "each names the service, its incarnation, and what the variant says"
+)]
 pub enum Event {
     /// podvisor is ready to start services.
     Boot,

@@ -1,4 +1,4 @@
-//! What is counted about a service. A metric and its log line leave from one [`Fact`], so they cannot drift apart.
+//! What is counted about a service. A metric and its log line leave from one `Fact`, so they cannot drift apart.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

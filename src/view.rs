@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::core::{ProbeKind, ServiceState, Tally};
+use crate::core::{Histogram, ProbeKind, ServiceState, Tally};
 
 /// What a supervisor looks like at one moment.
 #[derive(Debug, Clone)]
@@ -19,8 +19,28 @@ pub struct View {
     pub start_duration: Option<Duration>,
     /// First 8 hex digits of the config's hash.
     pub config_hash: Arc<str>,
+    /// How long starts took, until ready (what ends by itself: until done).
+    pub start_durations: Histogram,
+    /// How long stops took.
+    pub stop_durations: Histogram,
     /// Counts that belong to no service.
     pub totals: Totals,
+}
+
+impl View {
+    /// What is there before anything is.
+    pub fn empty() -> Self {
+        Self {
+            services: Vec::new(),
+            phase: Phase::Starting,
+            started: false,
+            start_duration: None,
+            config_hash: Arc::from(""),
+            start_durations: Histogram::default(),
+            stop_durations: Histogram::default(),
+            totals: Totals::default(),
+        }
+    }
 }
 
 /// Where the supervisor as a whole is.

@@ -1,0 +1,156 @@
+//! What holds for the whole exposition.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::core::{Ending, ProbeKind, ServiceState, Tally};
+use crate::view::{LastExit, ProbeView, ServiceView};
+
+fn service(name: &str) -> Arc<ServiceView> {
+    let mut tally = Tally::default();
+    tally.exits.insert(Ending::Code(3), 2);
+    tally.exits.insert(Ending::Signal(9), 1);
+    Arc::new(ServiceView {
+        name: Arc::from(name),
+        kind: "cron",
+        restart_policy: "Always",
+        required: true,
+        state: ServiceState::Backoff,
+        reason: Arc::from("exit code 3"),
+        ready: false,
+        pid: Some(12),
+        started_at: Some(1.5),
+        ready_at: Some(1.6),
+        start_duration: Some(Duration::from_millis(20)),
+        last_exit: Some(LastExit {
+            code: Some(3),
+            signal: None,
+            at: 2.5,
+        }),
+        backoff: Duration::from_secs(1),
+        consecutive_failures: 2,
+        blocked_on: vec![(Arc::from("db"), true)],
+        probes: ProbeKind::ALL
+            .map(|kind| ProbeView {
+                kind,
+                passing: Some(true),
+                consecutive_failures: 0,
+            })
+            .into(),
+        tally,
+        next_run: Some(3.0),
+        last_success_at: Some(2.0),
+    })
+}
+
+fn metrics(services: usize) -> Metrics {
+    let services = (0..services)
+        .map(|n| service(&format!("s{n:04}")))
+        .collect();
+    let view = View {
+        services,
+        start_duration: Some(Duration::from_secs(1)),
+        ..View::empty()
+    };
+    Metrics::new(Arc::new(ArcSwap::from_pointee(view)), None)
+}
+
+fn text(format: Format) -> String {
+    String::from_utf8(metrics(2).encode(format)).unwrap()
+}
+
+#[test]
+fn families_are_named_and_typed_by_the_rules() {
+    let mut names = BTreeSet::new();
+    for family in metrics(2).gather() {
+        let name = family.name();
+        assert!(
+            name.starts_with("podvisor_") || name.starts_with("process_"),
+            "{name}"
+        );
+        assert!(names.insert(name.to_owned()), "{name} is there twice");
+        let total = name.ends_with("_total");
+        let counter = family.get_field_type() == prometheus::proto::MetricType::COUNTER;
+        assert_eq!(total, counter, "{name}");
+        assert!(
+            !name.ends_with("_count") && !name.ends_with("_sum"),
+            "{name}"
+        );
+        assert!(family.help().ends_with('.'), "{name}: {}", family.help());
+        for metric in family.get_metric() {
+            for label in metric.get_label() {
+                let taken = [
+                    "service",
+                    "namespace",
+                    "pod",
+                    "container",
+                    "instance",
+                    "job",
+                    "le",
+                ];
+                assert!(!taken.contains(&label.name()), "{name}: {}", label.name());
+            }
+        }
+    }
+    assert!(names.len() > 30, "{names:?}");
+}
+
+#[test]
+fn both_formats_hold_the_same_series() {
+    let series = |text: &str| -> BTreeSet<String> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .map(|line| line.rsplit_once(' ').unwrap().0.to_owned())
+            .collect()
+    };
+    let plain = series(&text(Format::Text));
+    let open = series(&text(Format::OpenMetrics));
+    let bucketless = |set: BTreeSet<String>| -> BTreeSet<String> {
+        set.into_iter()
+            .filter(|name| !name.contains("_bucket"))
+            .collect()
+    };
+    assert_eq!(bucketless(plain), bucketless(open));
+}
+
+#[test]
+fn each_service_is_in_exactly_one_state() {
+    let text = text(Format::Text);
+    let ones = text.lines().filter(|line| {
+        line.starts_with("podvisor_service_state{name=\"s0000\"") && line.ends_with(" 1")
+    });
+    assert_eq!(ones.count(), 1);
+    let all = text
+        .lines()
+        .filter(|line| line.starts_with("podvisor_service_state{name=\"s0000\""));
+    assert_eq!(all.count(), ServiceState::ALL.len());
+}
+
+#[test]
+fn openmetrics_ends_with_its_end() {
+    let text = text(Format::OpenMetrics);
+    assert!(text.ends_with("\n# EOF\n"));
+    assert_eq!(text.matches("# EOF").count(), 1);
+    assert!(text.contains("# TYPE podvisor_service_starts counter\n"));
+    assert!(text.contains("# TYPE podvisor_build info\n"));
+}
+
+#[test]
+fn the_number_of_series_is_bounded() {
+    let count = |services| {
+        metrics(services)
+            .gather()
+            .iter()
+            .map(|f| f.get_metric().len())
+            .sum::<usize>()
+    };
+    let (none, hundred) = (count(0), count(100));
+    assert!(none <= 90, "{none} fixed");
+    assert!(
+        (hundred - none) / 100 <= 62,
+        "{} a service",
+        (hundred - none) / 100
+    );
+}

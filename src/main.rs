@@ -1,3 +1,5 @@
 //! The `podvisor` binary: everything is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    podvisor::cli::main().into()
+}

@@ -1,1 +1,37 @@
 //! The command line: arguments and one file per command.
+
+pub mod args;
+pub mod check;
+pub mod graph;
+pub mod run;
+pub mod schema;
+mod single;
+pub mod termination;
+pub mod validate;
+
+use clap::Parser;
+
+use crate::exit;
+use args::{Cli, Command};
+
+/// Does what the command line says. The exit code is podvisor's.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            drop(error.print());
+            return if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::OK
+            };
+        }
+    };
+    match cli.command {
+        Command::Run(args) => run::run(*args),
+        Command::Validate(args) => validate::run(&args.config.config, args.output),
+        Command::Schema(args) => schema::run(&args),
+        Command::Graph(args) => graph::run(&args.config.config, args.output),
+        Command::Check(args) => check::run(&args),
+    }
+}

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use podvisor::config::model::{ConcurrencyPolicy, Condition, ServiceKind};
 use podvisor::core::{
-    Action, Core, Edge, Ending, Event, ExecFault, Fact, Graph, Halt, Incarnation, MAX_SIDE_RUNS,
-    ServiceId, Settings, ShutdownWhy, Tick,
+    Action, Core, Edge, Ending, Event, ExecFault, Fact, Graph, Halt, Incarnation, Life,
+    MAX_SIDE_RUNS, ServiceId, Settings, ShutdownWhy, Tick,
 };
 
 /// One life, as far as the core was told.
@@ -57,6 +57,7 @@ pub struct Known {
     pub exit: Option<(Tick, u8)>,
     wanted_this_time: usize,
     brief: bool,
+    draining: bool,
 }
 
 impl Known {
@@ -72,6 +73,7 @@ impl Known {
             exit: None,
             wanted_this_time: 0,
             brief: false,
+            draining: false,
         }
     }
 
@@ -240,7 +242,10 @@ impl Known {
                 self.flushing = true;
             }
             Action::Exit => self.exited(core, now),
-            Action::Report(fact) => self.said(fact, now),
+            Action::Report(fact) => {
+                self.draining = core.life() == Life::Draining;
+                self.said(fact, now);
+            }
             Action::Schedule(id) => {
                 assert!(self.ending.is_none(), "scheduled while ending");
                 self.seen(*id).at_work = true;
@@ -290,7 +295,9 @@ impl Known {
         seen.ready = false;
         seen.completed = false;
         seen.failed = false;
-        seen.blame = None;
+        if seen.alive.len() == 1 {
+            seen.blame = None;
+        }
     }
 
     /// Whether one dependency is as its dependent needs it.
@@ -368,7 +375,8 @@ impl Known {
         seen.ready = false;
         seen.alive.values_mut().for_each(|a| a.asked = true);
         let by_itself = seen.blame.is_some();
-        if ordered && !by_itself {
+        // While podvisor drains, only what somebody asked to stop before is stopped, by the rules of that.
+        if ordered && !by_itself && !self.draining {
             for dependent in self.graph.dependents(id) {
                 assert!(
                     self.services[dependent.index()].alive.is_empty(),

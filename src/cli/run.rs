@@ -16,6 +16,7 @@ use crate::config::{self, Config, Listen};
 use crate::core::Settings;
 use crate::exit;
 use crate::http::{self, Pulse};
+use crate::logs::ring::fair_ring_bytes;
 use crate::logs::{self, Format, LogPlane, ServiceId, ServiceOptions, ServiceSpec};
 use crate::process::{self, terminal::Foreground};
 use crate::supervisor::{self, Cause, Setup, Signals, start};
@@ -301,7 +302,7 @@ fn log_settings(config: &Config, apart: bool) -> std::io::Result<logs::Config> {
             options: ServiceOptions {
                 max_line: usize::try_from(service.logs.max_line.0).unwrap_or(usize::MAX),
                 ring_lines: usize::try_from(service.logs.ring).unwrap_or(usize::MAX),
-                ..ServiceOptions::default()
+                ring_bytes: fair_ring_bytes(config.services.len()),
             },
         });
     Ok(logs::Config {

@@ -10,7 +10,7 @@ use crate::view::{ServiceView, View};
 type Optional = (&'static str, &'static str, fn(&ServiceView) -> Option<f64>);
 
 /// Gauges with the service's name as their only label, absent where there is nothing to say.
-const GAUGES: [Optional; 14] = [
+const GAUGES: [Optional; 13] = [
     (
         "podvisor_service_ready",
         "Whether the service counts as ready.",
@@ -79,11 +79,6 @@ const GAUGES: [Optional; 14] = [
                 .filter(|_| s.kind != "daemon")
                 .map(|took| took.as_secs_f64())
         },
-    ),
-    (
-        "podvisor_service_stale_events",
-        "Events that came too late to matter.",
-        |s| Some(s.tally.stale_events as f64),
     ),
 ];
 
@@ -181,7 +176,15 @@ fn counters(view: &View, out: &mut Vec<MetricFamily>) {
         "podvisor_cron_skipped_total",
         "Runs that were skipped because the previous one still ran.",
     );
+    let mut stale = Family::counter(
+        "podvisor_service_stale_events_total",
+        "Events of an earlier life of the service, which had no effect.",
+    );
     for service in &view.services {
+        stale.add(
+            &[("name", &service.name)],
+            service.tally.stale_events as f64,
+        );
         let (name, tally) = (&*service.name, &service.tally);
         for (result, count) in [
             ("ok", tally.starts_ok),
@@ -216,7 +219,7 @@ fn counters(view: &View, out: &mut Vec<MetricFamily>) {
             skipped.add(&[("name", name)], tally.cron_skipped as f64);
         }
     }
-    for family in [starts, restarts, exits, stops, skipped] {
+    for family in [starts, restarts, exits, stops, skipped, stale] {
         family.into(out);
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn families(view: &View, requests: &Requests, out: &mut Vec<MetricFam
                 "revision",
                 option_env!("PODVISOR_REVISION").unwrap_or("unknown"),
             ),
-            ("rustc", env!("CARGO_PKG_RUST_VERSION")),
+            ("rustc", env!("PODVISOR_RUSTC")),
             ("target", env!("PODVISOR_TARGET")),
         ],
         1.0,

@@ -137,6 +137,69 @@ fn openmetrics_ends_with_its_end() {
     assert!(text.contains("# TYPE podvisor_build info\n"));
 }
 
+/// Everything that can be exported, log plane included.
+fn everything() -> Vec<prometheus::proto::MetricFamily> {
+    let console = std::fs::File::create("/dev/null").unwrap();
+    let spec = crate::logs::ServiceSpec {
+        id: crate::logs::ServiceId(0),
+        name: Arc::from("s0000"),
+        options: crate::logs::ServiceOptions::default(),
+    };
+    let config = crate::logs::Config {
+        services: vec![spec],
+        format: crate::logs::Format::Raw,
+        colour: false,
+        console: console.into(),
+        console_err: None,
+        taps: Vec::new(),
+    };
+    let (logs, _events) = LogPlane::start(config).unwrap();
+    let view = metrics(1).view;
+    Metrics::new(view, Some(logs)).gather()
+}
+
+#[test]
+fn the_list_in_docs_is_up_to_date() {
+    let mut text = String::from(DOCS_HEAD);
+    for family in everything() {
+        let kind = format!("{:?}", family.get_field_type()).to_lowercase();
+        let metric = &family.get_metric()[0];
+        let labels: Vec<&str> = metric.get_label().iter().map(|pair| pair.name()).collect();
+        let labels = if labels.is_empty() {
+            "–".to_owned()
+        } else {
+            labels.join(", ")
+        };
+        text += &format!(
+            "| `{}` | {kind} | {labels} | {} |\n",
+            family.name(),
+            family.help()
+        );
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(file, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        committed == text,
+        "docs/metrics.md is out of date: UPDATE_EXPECT=1 cargo test metrics"
+    );
+}
+
+const DOCS_HEAD: &str = "# Metrics
+
+`/metrics` on `http.listen`, as Prometheus text 0.0.4 or OpenMetrics 1.0 (by `Accept`), gzipped if asked. The service is the
+label `name`. Counters are there from the start, at 0. `podvisor_service_state` has every state of every service, exactly one
+of which is 1. At most 62 series a service and 90 besides; a test holds that. Exits are counted by code or signal as they
+occur (at most 256 codes and 64 signals).
+
+Before 1.0 a family may still change; the changelog says so. `process_*` are podvisor's own.
+
+| family | type | labels | help |
+|---|---|---|---|
+";
+
 #[test]
 fn the_number_of_series_is_bounded() {
     let count = |services| {

@@ -1,7 +1,6 @@
 //! Who podvisor's children are: by pid for the reaper, by service and incarnation for the core.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 
 use nix::unistd::Pid;
 
@@ -36,7 +35,6 @@ impl Owner {
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) owner: Owner,
-    pub(super) pidfd: Option<OwnedFd>,
     /// Until it said whether its program runs: where it says so, and what it was to become.
     pub(super) report: Option<(ReportPipe, Box<Plan>)>,
     /// Whether its program could not be run.

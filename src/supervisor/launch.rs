@@ -76,7 +76,6 @@ impl Supervisor {
             child.pid,
             Child {
                 owner: Owner::Main(id, incarnation),
-                pidfd: child.pidfd,
                 report: Some((report, Box::new(plan))),
                 failed: false,
                 began: self.now(),
@@ -159,7 +158,6 @@ impl Supervisor {
             child.pid,
             Child {
                 owner,
-                pidfd: child.pidfd,
                 report: Some((child.report, Box::new(plan))),
                 failed: false,
                 began: self.now(),

@@ -1,6 +1,5 @@
 //! What the core wants done, done: one function a deed, none of which waits.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::unistd::Pid;
@@ -89,12 +88,8 @@ impl Supervisor {
 
     /// To the group of a child that was not reaped; ESRCH means that it is just ending.
     fn signal_group(&mut self, leader: Pid, signal: i32) {
-        let handle = self
-            .children
-            .get_mut(leader)
-            .and_then(|child| child.pidfd.as_ref());
-        let handle = handle.map(AsFd::as_fd);
-        if let Err(errno) = signals::kill_leader_and_group(leader, handle, signal)
+        // Not reaped yet, and nobody reaps but this thread: the number is still its own.
+        if let Err(errno) = signals::kill_leader_and_group(leader, None, signal)
             && errno != nix::errno::Errno::ESRCH
         {
             tracing::warn!(pid = leader.as_raw(), signal, %errno, "cannot be signalled");
@@ -124,11 +119,7 @@ impl Supervisor {
         if self.whole_group {
             self.signal_group(leader, signal);
         } else {
-            let handle = self
-                .children
-                .get_mut(leader)
-                .and_then(|child| child.pidfd.as_ref());
-            let _ = signals::kill(leader, handle.map(AsFd::as_fd), signal);
+            let _ = signals::kill(leader, None, signal);
         }
     }
 

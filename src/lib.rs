@@ -12,6 +12,7 @@
 //! | [`view`] | the snapshot that the supervisor publishes |
 //! | [`metrics`], [`http`] | read the view: families, health, pages |
 //! | [`supervisor`] | the driver: one thread, one loop, turns actions into deeds |
+//! | [`ship`] | records to parcels to sinks: encode, compress, keep, send |
 //! | [`telemetry`] | podvisor's own log |
 //! | [`cli`] | arguments and one file per command |
 
@@ -23,6 +24,7 @@ pub mod http;
 pub mod logs;
 pub mod metrics;
 pub mod process;
+pub mod ship;
 pub mod supervisor;
 pub mod telemetry;
 pub mod units;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room, and the rooms of ours that it may name.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("units", &[]),
     ("exit", &[]),
     ("config", &["units", "exit"]),
@@ -16,7 +16,8 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("view", &["core"]),
     ("process", &["config", "units"]),
     ("logs", &["config", "units"]),
-    ("metrics", &["view", "core", "logs", "units"]),
+    ("ship", &["logs", "config", "units"]),
+    ("metrics", &["view", "core", "logs", "ship", "units"]),
     ("http", &["view", "metrics", "core", "units"]),
     ("telemetry", &["logs", "units"]),
     (
@@ -29,6 +30,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
             "view",
             "process",
             "logs",
+            "ship",
             "metrics",
             "http",
             "telemetry",

@@ -181,7 +181,7 @@ fn what_decoding_refuses_does_not_validate() {
         "services: { web: { logs: { maxLine: 5mb } } }",
         "http: { listen: 8080 }",
         "http: { listen: 'web:8080' }",
-        "logs: { sinks: { v: { type: http } } }",
+        "logs: { sinks: { v: { endpoint: 'http://v/' } } }",
     ] {
         assert!(!check(text).is_empty(), "{text}");
     }

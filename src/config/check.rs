@@ -7,6 +7,7 @@ mod command;
 mod graph;
 mod identity;
 mod lifecycle;
+mod output;
 mod plane;
 mod probe;
 mod shutdown;

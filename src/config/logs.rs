@@ -25,6 +25,12 @@ pub struct ServiceLogs {
     pub when_full: WhenFull,
     /// Labels that go with each record.
     pub labels: BTreeMap<String, String>,
+    /// Which records are shipped. Default: all.
+    pub filter: Filter,
+    /// The most records that are shipped; the others are dropped, and counted. Default: no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// What is blotted out before a record is shipped. The console shows lines as they are.
+    pub redact: Vec<Redact>,
 }
 
 impl Default for ServiceLogs {
@@ -36,8 +42,87 @@ impl Default for ServiceLogs {
             ring: 1000,
             when_full: WhenFull::default(),
             labels: BTreeMap::new(),
+            filter: Filter::default(),
+            rate_limit: None,
+            redact: Vec::new(),
         }
     }
+}
+
+/// Which records are shipped.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Filter {
+    /// Regular expressions: only what matches one of them. Default: everything.
+    pub keep: Vec<String>,
+    /// Regular expressions: nothing that matches one of them, even if `keep` does.
+    pub drop: Vec<String>,
+    /// Only what is at least as bad as this, and what does not say how bad it is.
+    pub min_level: Option<Level>,
+}
+
+/// How bad a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Level {
+    /// Finest detail.
+    Trace,
+    /// For developers.
+    Debug,
+    /// What happens.
+    Info,
+    /// Not an error yet.
+    Warn,
+    /// Something failed.
+    Error,
+    /// The process can't go on.
+    Fatal,
+}
+
+/// The most records of a service that are shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimit {
+    /// Records a second, over time.
+    #[schemars(range(min = 1))]
+    pub per_second: u32,
+    /// Records at once, after a silence. Default: one second's worth.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub burst: Option<u32>,
+}
+
+/// One thing to blot out: `pattern` or `builtin`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Redact {
+    /// A regular expression.
+    #[serde(default)]
+    pub pattern: Option<String>,
+    /// A pattern that podvisor brings.
+    #[serde(default)]
+    pub builtin: Option<Builtin>,
+    /// What stands there instead; `$1` is the first group of `pattern`. Default: `[redacted]`.
+    #[serde(default)]
+    pub replacement: Option<String>,
+}
+
+/// Patterns that podvisor brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Builtin {
+    /// Addresses of electronic mail.
+    Email,
+    /// IPv4 addresses.
+    Ipv4,
+    /// Card numbers whose check digit is right.
+    CreditCard,
+    /// What follows `Bearer `.
+    Bearer,
+    /// Values of keys such as `password`, `secret`, `token`, `apiKey`.
+    Password,
+    /// Amazon's access keys.
+    AwsKey,
 }
 
 /// How a line is read before it is shipped.
@@ -53,12 +138,22 @@ pub enum Parse {
     None,
 }
 
-/// Which lines belong together.
+/// Which lines belong together: one of `startPattern`, `continuePattern`, `indent` and `preset`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Multiline {
     /// A regular expression: a line that matches it begins a record, any other continues the one before.
-    pub start_pattern: String,
+    #[serde(default)]
+    pub start_pattern: Option<String>,
+    /// A regular expression: a line that matches it continues the record before, any other begins one.
+    #[serde(default)]
+    pub continue_pattern: Option<String>,
+    /// true: a line that begins with a space or tab continues the record before.
+    #[serde(default)]
+    pub indent: bool,
+    /// Stack traces of a language, as its runtime prints them.
+    #[serde(default)]
+    pub preset: Option<MultilinePreset>,
     /// The most lines of one record. Default: 500.
     #[serde(default = "multiline_max_lines")]
     #[schemars(range(min = 1, max = 10_000))]
@@ -66,6 +161,24 @@ pub struct Multiline {
     /// A record ends when no further line comes for this long. Default: 200ms.
     #[serde(default = "multiline_timeout")]
     pub timeout: HumanDuration,
+}
+
+/// Stack traces of a language, as its runtime prints them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MultilinePreset {
+    /// Java, Kotlin, Scala, Clojure.
+    Java,
+    /// Python.
+    Python,
+    /// Go.
+    Go,
+    /// Ruby.
+    Ruby,
+    /// C# and the other languages of .NET.
+    Dotnet,
+    /// Java, Python and Go together.
+    Auto,
 }
 
 fn multiline_max_lines() -> u32 {
@@ -99,6 +212,8 @@ pub struct Logs {
     pub sinks: BTreeMap<String, Sink>,
     /// A buffer on disk for what can't be sent yet.
     pub spool: Option<Spool>,
+    /// How much memory all that waits to be sent may take, over all sinks: 1MiB at least. Default: 8MiB, at most 5 % of the container's memory limit.
+    pub max_memory: Option<ByteSize>,
 }
 
 /// podvisor's own stdout.

@@ -15,17 +15,25 @@ pub struct Sink {
     /// What it speaks.
     #[serde(rename = "type")]
     pub kind: SinkKind,
-    /// Its address: `http://vector:8080/`, `https://otel-collector:4318`.
-    pub endpoint: String,
+    /// Its address: `http://vector:8080/`, `https://otel-collector:4318`. For `type: otlp` without a path the protocol's
+    /// own is added. Default: for `type: otlp` what the `OTEL_EXPORTER_OTLP_*` variables say; required for `type: http`.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// A known backend: fills in the path and query that it wants, where `endpoint` has none.
+    #[serde(default)]
+    pub preset: Option<Preset>,
+    /// Further query parameters.
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
     /// How OTLP is carried. Default: http/protobuf. Only for `type: otlp`.
     #[serde(default)]
     pub protocol: Option<OtlpProtocol>,
     /// How a batch is compressed. Default: gzip.
     #[serde(default)]
     pub compression: Compression,
-    /// How hard it is compressed: 1 to 9 for gzip, 1 to 22 for zstd. Default: 6 for gzip, 3 for zstd.
+    /// How hard it is compressed: 1 to 9 for gzip, 1 to 19 for zstd. Default: 2 for gzip, 3 for zstd.
     #[serde(default)]
-    #[schemars(range(min = 1, max = 22))]
+    #[schemars(range(min = 1, max = 19))]
     pub level: Option<u32>,
     /// How podvisor says who it is.
     #[serde(default)]
@@ -42,17 +50,44 @@ pub struct Sink {
     /// When a batch is full.
     #[serde(default)]
     pub batch: Batch,
-    /// How much may wait in memory for this sink. Default: 32MiB.
-    #[serde(default = "queue_bytes")]
-    pub max_queue: ByteSize,
+    /// Requests under way at once; with more than one, batches may arrive out of order. Default: 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 4))]
+    pub concurrency: u32,
+    /// What the body of an OTLP record is, when a line is a JSON object. Default: text. Only for `type: otlp`.
+    #[serde(default)]
+    pub body: Option<Body>,
 }
 
 fn request_timeout() -> HumanDuration {
     HumanDuration::from_secs(10)
 }
 
-fn queue_bytes() -> ByteSize {
-    ByteSize::from_bytes(32 * 1024 * 1024)
+fn one() -> u32 {
+    1
+}
+
+/// A known backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Preset {
+    /// Vector: its http_server source, or with `type: otlp` its opentelemetry source.
+    Vector,
+    /// VictoriaLogs: `/insert/jsonline`, or with `type: otlp` `/insert/opentelemetry/v1/logs`.
+    Victorialogs,
+    /// Loki 3: `/otlp/v1/logs`. Only for `type: otlp`.
+    Loki,
+}
+
+/// What the body of an OTLP record is, when a line is a JSON object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Body {
+    /// The line as it was written.
+    #[default]
+    Text,
+    /// A map of its fields.
+    Map,
 }
 
 /// What a sink speaks.
@@ -90,12 +125,14 @@ pub enum Compression {
     None,
 }
 
-/// How podvisor says who it is: a bearer token, or a user name with a password.
+/// How podvisor says who it is: a bearer token, or a user name with a password; one of the three.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Auth {
-    /// `Authorization: Bearer …`; best from a file: `${file:/var/run/secrets/token}`.
+    /// `Authorization: Bearer …`, read once: `${file:/var/run/secrets/token}`.
     pub bearer: Option<Secret>,
+    /// `Authorization: Bearer …` from a file that is read again when it changes, as a mounted token does.
+    pub bearer_file: Option<String>,
     /// `Authorization: Basic …`.
     pub basic: Option<Basic>,
 }
@@ -130,9 +167,9 @@ pub struct Tls {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Batch {
-    /// Bytes before compression. Default: 1MiB.
+    /// Bytes before compression: 64KiB to 4MiB. Default: 1MiB.
     pub max_bytes: ByteSize,
-    /// Records. Default: 5000.
+    /// Records. Default: 4096.
     #[schemars(range(min = 1))]
     pub max_records: u32,
     /// Age of the first record. Default: 1s.
@@ -143,7 +180,7 @@ impl Default for Batch {
     fn default() -> Self {
         Self {
             max_bytes: ByteSize::from_bytes(1024 * 1024),
-            max_records: 5000,
+            max_records: 4096,
             max_age: HumanDuration::from_secs(1),
         }
     }
@@ -161,6 +198,22 @@ pub struct Spool {
     /// When records go there. Default: overflow.
     #[serde(default)]
     pub mode: SpoolMode,
+    /// When what was written is forced to the disk: it survives podvisor's death without, a node's only with. Default: never.
+    #[serde(default)]
+    pub fsync: Fsync,
+}
+
+/// When what was written to the spool is forced to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Fsync {
+    /// The kernel decides.
+    #[default]
+    Never,
+    /// Once a second.
+    EverySecond,
+    /// After each write.
+    Always,
 }
 
 fn spool_bytes() -> ByteSize {
@@ -171,10 +224,10 @@ fn spool_bytes() -> ByteSize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum SpoolMode {
-    /// When the memory of the queue is full, and at the end.
+    /// When half of the memory is in use, when the sink fails, and at the end.
     #[default]
     Overflow,
-    /// Always, before they are sent.
+    /// Always, before they are sent: survives a kill of podvisor, as by the kernel when memory runs out.
     Always,
 }
 

@@ -1,23 +1,16 @@
-//! When a service starts, restarts and stops: type, schedule, restart policy, stop signal, limits of its output.
+//! When a service starts, restarts and stops: type, schedule, restart policy, stop signal.
 
 use crate::config::model::{OnSuccess, RestartPolicy, Service, ServiceKind};
 use crate::units::{Schedule, ScheduleError, SignalName};
 
 use super::Scope;
 
-/// The longest line that may be asked for, in bytes: each service keeps one in memory.
-const MAX_LINE_BYTES: u64 = 16 * 1024 * 1024;
-/// The shortest, in bytes.
-const MIN_LINE_BYTES: u64 = 256;
-/// The most lines that a ring may keep.
-const MAX_RING: u32 = 100_000;
-
 pub(super) fn check(scope: &mut Scope<'_, '_>, service: &Service) {
     schedule(scope, service);
     policy(scope, service);
     restart(scope, service);
     stop(scope, service);
-    output(scope, service);
+    super::output::check(scope, service);
 }
 
 fn schedule(scope: &mut Scope<'_, '_>, service: &Service) {
@@ -172,41 +165,4 @@ fn stop(scope: &mut Scope<'_, '_>, service: &Service) {
         _ => {}
     }
     debug_assert_eq!(SignalName::KILL.number(), 9);
-}
-
-fn output(scope: &mut Scope<'_, '_>, service: &Service) {
-    let logs = &service.logs;
-    if !(MIN_LINE_BYTES..=MAX_LINE_BYTES).contains(&logs.max_line.get()) {
-        scope
-            .error(
-                &["logs", "maxLine"],
-                format!("`{}` is out of bounds", logs.max_line),
-            )
-            .help("256 bytes to 16MiB");
-    }
-    if logs.ring > MAX_RING {
-        scope
-            .error(
-                &["logs", "ring"],
-                format!("`{}` is too many lines", logs.ring),
-            )
-            .help(format!("{MAX_RING} at most"));
-    }
-    if let Some(multiline) = &logs.multiline {
-        let at = ["logs", "multiline", "startPattern"];
-        super::probe::pattern(scope, &at, &multiline.start_pattern);
-        if !(1..=10_000).contains(&multiline.max_lines) {
-            scope
-                .error(
-                    &["logs", "multiline", "maxLines"],
-                    format!("`{}` is out of bounds", multiline.max_lines),
-                )
-                .help("1 to 10000");
-        }
-    }
-    for name in logs.labels.keys() {
-        if name.is_empty() || name.chars().any(char::is_control) {
-            scope.error_at_key(&["logs", "labels", name], "a label needs a printable name");
-        }
-    }
 }

@@ -3,26 +3,33 @@
 use http::Uri;
 
 use super::{Checker, Scope, command};
-use crate::config::sink::{Compression, Sink, SinkKind, Tls};
+use crate::config::sink::{Compression, Preset, Sink, SinkKind, Tls};
 
 /// What is read and checked already, and used by a later version.
-const NOT_YET: [(&str, &[&str]); 3] = [
-    ("logs", &["sinks"]),
-    ("logs", &["spool"]),
-    ("telemetry", &["otlp"]),
-];
-/// The same, within a service.
-const NOT_YET_OF_SERVICE: [&[&str]; 3] = [
-    &["logs", "parse"],
-    &["logs", "multiline"],
-    &["logs", "whenFull"],
-];
+const NOT_YET: [(&str, &[&str]); 1] = [("telemetry", &["otlp"])];
+
+/// The least memory for what waits to be sent.
+const MIN_MEMORY: u64 = 1024 * 1024;
+/// A batch's bounds. A gRPC server takes 4 MiB by default.
+const BATCH_BYTES: std::ops::RangeInclusive<u64> = 64 * 1024..=4 * 1024 * 1024;
+/// The most sinks: each costs memory and a label value.
+const MAX_SINKS: usize = 16;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let config = checker.config();
     if let Some(mut scope) = checker.section("logs") {
         for (name, sink) in &config.logs.sinks {
             check_sink(&mut scope, name, sink);
+        }
+        if config.logs.sinks.len() > MAX_SINKS {
+            scope.error(&["sinks"], format!("more than {MAX_SINKS} sinks"));
+        }
+        if let Some(memory) = config.logs.max_memory
+            && memory.get() < MIN_MEMORY
+        {
+            scope
+                .error(&["maxMemory"], format!("`{memory}` is too small"))
+                .help("1MiB at least");
         }
         if let Some(spool) = &config.logs.spool {
             command::absolute(&mut scope, &["spool", "path"], &spool.path);
@@ -50,19 +57,44 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 }
 
 fn check_sink(scope: &mut Scope<'_, '_>, name: &str, sink: &Sink) {
-    endpoint(scope, &["sinks", name, "endpoint"], &sink.endpoint);
+    let at = ["sinks", name, "endpoint"];
+    match (&sink.endpoint, sink.kind) {
+        (Some(text), _) => endpoint(scope, &at, text),
+        (None, SinkKind::Otlp) => {}
+        (None, SinkKind::Http) if scope.is_incomplete() => {}
+        (None, SinkKind::Http) => {
+            scope
+                .error_at_key(
+                    &["sinks", name],
+                    "a sink of `type: http` needs its `endpoint`",
+                )
+                .help("endpoint: http://vector:8080/");
+        }
+    }
     tls(scope, &["sinks", name, "tls"], &sink.tls);
-    if sink.kind == SinkKind::Http && sink.protocol.is_some() {
-        scope
-            .error_at_key(
-                &["sinks", name, "protocol"],
-                "`protocol` is for `type: otlp` only",
-            )
-            .help("remove it, or use `type: otlp`");
+    if sink.kind == SinkKind::Http {
+        for (field, written) in [
+            ("protocol", sink.protocol.is_some()),
+            ("body", sink.body.is_some()),
+        ] {
+            if written {
+                scope
+                    .error_at_key(
+                        &["sinks", name, field],
+                        format!("`{field}` is for `type: otlp` only"),
+                    )
+                    .help("remove it, or use `type: otlp`");
+            }
+        }
+        if sink.preset == Some(Preset::Loki) {
+            scope
+                .error(&["sinks", name, "preset"], "Loki is reached by OTLP")
+                .help("type: otlp");
+        }
     }
     let most = match sink.compression {
         Compression::Gzip => 9,
-        Compression::Zstd => 22,
+        Compression::Zstd => 19,
         Compression::None => 0,
     };
     if let Some(level) = sink.level
@@ -79,12 +111,31 @@ fn check_sink(scope: &mut Scope<'_, '_>, name: &str, sink: &Sink) {
         }
     }
     if let Some(auth) = &sink.auth
-        && auth.bearer.is_some() == auth.basic.is_some()
         && !scope.is_incomplete()
     {
+        let ways = [
+            auth.bearer.is_some(),
+            auth.bearer_file.is_some(),
+            auth.basic.is_some(),
+        ];
+        if ways.iter().filter(|way| **way).count() != 1 {
+            scope.error(
+                &["sinks", name, "auth"],
+                "`auth` has one of `bearer`, `bearerFile` and `basic`",
+            );
+        }
+    }
+    if let Some(file) = sink
+        .auth
+        .as_ref()
+        .and_then(|auth| auth.bearer_file.as_ref())
+    {
+        command::absolute(scope, &["sinks", name, "auth", "bearerFile"], file);
+    }
+    if !(1..=4).contains(&sink.concurrency) {
         scope.error(
-            &["sinks", name, "auth"],
-            "`auth` has one of `bearer` and `basic`",
+            &["sinks", name, "concurrency"],
+            format!("`{}` is out of bounds: 1 to 4", sink.concurrency),
         );
     }
     for header in sink.headers.keys() {
@@ -95,16 +146,18 @@ fn check_sink(scope: &mut Scope<'_, '_>, name: &str, sink: &Sink) {
             );
         }
     }
-    for (field, zero) in [
-        ("timeout", sink.timeout.get().is_zero()),
-        ("maxQueue", sink.max_queue.get() == 0),
-    ] {
-        if zero {
-            scope.error(&["sinks", name, field], format!("`{field}` can't be 0"));
-        }
+    if sink.timeout.get().is_zero() {
+        scope.error(&["sinks", name, "timeout"], "`timeout` can't be 0");
+    }
+    if !BATCH_BYTES.contains(&sink.batch.max_bytes.get()) {
+        scope
+            .error(
+                &["sinks", name, "batch", "maxBytes"],
+                format!("`{}` is out of bounds", sink.batch.max_bytes),
+            )
+            .help("64KiB to 4MiB");
     }
     for (field, zero) in [
-        ("maxBytes", sink.batch.max_bytes.get() == 0),
         ("maxRecords", sink.batch.max_records == 0),
         ("maxAge", sink.batch.max_age.get().is_zero()),
     ] {
@@ -166,20 +219,6 @@ fn not_yet(checker: &mut Checker<'_>) {
                     path.join(".")
                 ),
             );
-        }
-    }
-    for path in NOT_YET_OF_SERVICE {
-        // Once is enough, however many services say it.
-        for (name, _) in checker.services() {
-            if let Some(mut scope) = checker.service(name)
-                && scope.is_written(path)
-            {
-                scope.warn(
-                    path,
-                    format!("`{}` has no effect in this version", path.join(".")),
-                );
-                break;
-            }
         }
     }
 }

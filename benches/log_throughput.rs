@@ -47,6 +47,7 @@ fn measure(format: Format, per_write: usize, megabytes: usize) {
     let source = Source {
         service: ServiceId(1),
         incarnation: 1,
+        pid: 1,
         stdout,
         stderr,
         watches: vec![],
@@ -82,9 +83,7 @@ fn measure(format: Format, per_write: usize, megabytes: usize) {
     );
     let service = Arc::clone(&plane.services()[0]);
     let gb = service.counters().bytes(Stream::Stdout).get() as f64 / 1e9;
-    let dropped = service
-        .counters()
-        .dropped(podvisor::logs::counters::DropReason::Console);
+    let dropped = &service.counters().console_dropped;
     println!(
         "{format:?}, {per_write:>3} lines a write: {:>5.0} MB/s, {:.2} CPU s/GB (writer {:.2}), {} of {} lines not on the console",
         gb * 1000.0 / took.as_secs_f64(),
@@ -143,6 +142,7 @@ fn memory_of_fifty_services() {
         let source = Source {
             service: ServiceId(n),
             incarnation: 1,
+            pid: 1,
             stdout,
             stderr,
             watches: vec![],

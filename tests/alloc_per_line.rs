@@ -67,6 +67,7 @@ fn pass(format: Format, per_write: usize) -> u64 {
     let source = Source {
         service: ServiceId(1),
         incarnation: 1,
+        pid: 1,
         stdout,
         stderr,
         watches: vec![],

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::counters::{ConsoleCounters, DropReason, ServiceCounters};
+use super::counters::{ConsoleCounters, ServiceCounters};
 use super::format::{Format, Formatter, NoticeStyle, notice};
 use super::out::Out;
 use super::record::{Chunk, ServiceId, Stream};
@@ -282,7 +282,7 @@ impl State {
         let (taken, left) = (taken as u64, (chunk.lines.len() - taken) as u64);
         if left > 0 {
             self.dropped += left;
-            counters.dropped(DropReason::Console).add(left);
+            counters.console_dropped.add(left);
         }
         let bytes = self.pending.bytes.len() - before;
         match self.pending.spans.last_mut() {
@@ -382,7 +382,7 @@ fn count_lost(batch: &Batch, from: usize, to: usize) {
             && let Some(last) = lost.last()
         {
             let lines = memchr::memchr_iter(b'\n', lost).count() + usize::from(*last != b'\n');
-            span.counters.dropped(DropReason::Console).add(lines as u64);
+            span.counters.console_dropped.add(lines as u64);
         }
         start = end;
     }

@@ -8,36 +8,6 @@ use nix::errno::Errno;
 
 use super::record::Stream;
 
-/// Why a line did not reach one of its places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DropReason {
-    /// The service's own rate limit.
-    RateLimit,
-    /// The queue towards the sinks was full.
-    QueueFull,
-    /// The console was blocked or its write failed; ring and sinks have the line.
-    Console,
-}
-
-impl DropReason {
-    /// All reasons, as the metric's label has them.
-    pub const ALL: [DropReason; 3] = [
-        DropReason::RateLimit,
-        DropReason::QueueFull,
-        DropReason::Console,
-    ];
-
-    /// The metric's label value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            DropReason::RateLimit => "rate_limit",
-            DropReason::QueueFull => "queue_full",
-            DropReason::Console => "console",
-        }
-    }
-}
-
 /// One number that only grows, or a gauge that its one writer sets.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -68,7 +38,8 @@ impl Count {
 pub struct ServiceCounters {
     lines: [Count; 2],
     bytes: [Count; 2],
-    dropped: [Count; 3],
+    /// Lines left out of the console, as it was blocked or its write failed; ring and sinks have them.
+    pub console_dropped: Count,
     /// Lines longer than `maxLine`, which were given out in pieces; one per line.
     pub truncated: Count,
     /// When the last line was read, nanoseconds since the Unix epoch; 0 before the first.
@@ -93,17 +64,6 @@ impl ServiceCounters {
     #[must_use]
     pub fn bytes(&self, stream: Stream) -> &Count {
         &self.bytes[stream.index()]
-    }
-
-    /// Lines that did not reach one of their places.
-    #[must_use]
-    pub fn dropped(&self, reason: DropReason) -> &Count {
-        let i = match reason {
-            DropReason::RateLimit => 0,
-            DropReason::QueueFull => 1,
-            DropReason::Console => 2,
-        };
-        &self.dropped[i]
     }
 }
 

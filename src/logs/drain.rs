@@ -35,6 +35,13 @@ pub(super) async fn drain(plane: &Rc<Plane>, deadline: Instant) -> DrainReport {
                     () = ended => {}
                 }
             }
+            // A tap wants some left alone for now: they are not silent, they wait.
+            Some(_) if open.iter().any(|p| plane.is_held(p)) => {
+                tokio::select! {
+                    () = sleep_until((now + IDLE).min(deadline).into()) => {}
+                    () = ended => {}
+                }
+            }
             // Silent as far as we were told. Look for ourselves: a busy machine may have kept this
             // thread from its pipes for as long.
             Some(_) => {

@@ -204,6 +204,7 @@ mod tests {
                 name,
                 stream: Stream::Stdout,
                 incarnation: 1,
+                pid: 1,
             };
             seq += lines.len() as u64;
             f.begin(&chunk);

@@ -36,14 +36,14 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use regex::bytes::Regex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use console::{Console, Consoles};
 use counters::ConsoleCounters;
 pub use format::Format;
 use format::Formatter;
 use reader::Command;
-pub use record::{Chunk, Line, ServiceId, Stream};
+pub use record::{Chunk, Line, LineMeta, ServiceId, Stream};
 pub use ring::RingLine;
 pub use service::{ServiceLog, ServiceOptions, ServiceSpec};
 
@@ -90,6 +90,22 @@ pub trait Tap: Send {
 
     /// All pipes are drained: pass on what is held.
     fn flush(&mut self) {}
+
+    /// Asked before a service's pipes are read: they are left alone until [`Hold::until`], or until the hold's bell
+    /// rings and this says `None`. Meanwhile the pipes fill, and then the service waits when it writes.
+    fn hold(&self, service: ServiceId) -> Option<Hold> {
+        let _ = service;
+        None
+    }
+}
+
+/// Why a service's pipes are not read for now.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    /// Rung when it is worth asking again.
+    pub bell: Arc<Notify>,
+    /// Ask again at this time at the latest.
+    pub until: Option<Instant>,
 }
 
 /// The two pipes of one start of a service.
@@ -99,6 +115,8 @@ pub struct Source {
     pub service: ServiceId,
     /// Which start of it. The reader stays bound to it until both pipes end.
     pub incarnation: u64,
+    /// The process that was started.
+    pub pid: u32,
     /// The read end of its stdout. O_NONBLOCK is set on it.
     pub stdout: OwnedFd,
     /// The read end of its stderr. O_NONBLOCK is set on it.

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local, yield_now};
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::console::Consoles;
 use super::drain::drain;
@@ -148,12 +148,13 @@ async fn serve(plane: &Rc<Plane>, commands: &mut mpsc::Receiver<Command>) {
 
 fn attach(plane: &Rc<Plane>, service: &Arc<ServiceLog>, source: Source) {
     let watches = Rc::new(RefCell::new(source.watches));
+    let started = (source.incarnation, source.pid);
     for (fd, stream) in [
         (source.stdout, Stream::Stdout),
         (source.stderr, Stream::Stderr),
     ] {
         let (service, watches) = (Arc::clone(service), Rc::clone(&watches));
-        let pipe = Rc::new(Pipe::new(fd, service, stream, source.incarnation, watches));
+        let pipe = Rc::new(Pipe::new(fd, service, stream, started, watches));
         if plane.pipes.borrow().len() < ENLARGED_PIPES {
             pipe.enlarge();
         }
@@ -168,6 +169,7 @@ fn attach(plane: &Rc<Plane>, service: &Arc<ServiceLog>, source: Source) {
 async fn follow(plane: Rc<Plane>, key: u64, pipe: Rc<Pipe>) {
     loop {
         pipe.ready().await;
+        plane.unheld(&pipe).await;
         match plane
             .guarded(&pipe, |plane| plane.turn(&pipe, Pipe::read))
             .unwrap_or(Turn::Used)
@@ -237,11 +239,45 @@ impl Plane {
                     framer.feed(&buf[..n], &mut metas, &mut |bytes, lines| {
                         self.deliver(pipe, ts, bytes, lines);
                     });
+                    if self.is_held(pipe) {
+                        break;
+                    }
                 }
             }
         }
         pipe.backlog_since.set(Some(Instant::now()));
         Turn::Used
+    }
+
+    /// Whether a tap wants the service's pipes left alone.
+    pub(super) fn is_held(&self, pipe: &Pipe) -> bool {
+        let id = pipe.service.id();
+        self.taps.borrow().iter().any(|tap| tap.hold(id).is_some())
+    }
+
+    /// Waits while a tap wants the service's pipes left alone.
+    async fn unheld(&self, pipe: &Pipe) {
+        loop {
+            let id = pipe.service.id();
+            let hold = self.taps.borrow().iter().find_map(|tap| tap.hold(id));
+            let Some(hold) = hold else { return };
+            if pipe.backlog_since.get().is_none() {
+                pipe.backlog_since.set(Some(Instant::now()));
+            }
+            let bell = hold.bell.notified();
+            let mut bell = std::pin::pin!(bell);
+            // From here on no ring is missed; so what the bell stands for is asked for once more.
+            bell.as_mut().enable();
+            if !self.is_held(pipe) {
+                return;
+            }
+            match hold.until {
+                None => bell.await,
+                Some(at) => {
+                    let _ = timeout_at(at.into(), bell).await;
+                }
+            }
+        }
     }
 
     /// Gives out the unfinished line.
@@ -265,6 +301,7 @@ impl Plane {
             name: pipe.service.name(),
             stream: pipe.stream,
             incarnation: pipe.incarnation,
+            pid: pipe.pid,
         };
         counters.lines(pipe.stream).add(count);
         counters.last_line_ns.set(ts_ns);

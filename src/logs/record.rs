@@ -99,6 +99,8 @@ pub struct Chunk<'a> {
     pub stream: Stream,
     /// Which start of the service the pipe belongs to.
     pub incarnation: u64,
+    /// The process that the supervisor started then; its children may have written the line.
+    pub pid: u32,
 }
 
 /// One line of a [`Chunk`], with its number.

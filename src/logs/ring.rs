@@ -247,6 +247,7 @@ mod tests {
                 name: "web",
                 stream: Stream::Stderr,
                 incarnation: 3,
+                pid: 1,
             });
             *seq += lines.len() as u64;
         };

@@ -43,6 +43,7 @@ pub(super) struct Pipe {
     pub service: Arc<ServiceLog>,
     pub stream: Stream,
     pub incarnation: u64,
+    pub pid: u32,
     pub framer: RefCell<Framer>,
     pub watches: Rc<Watches>,
     /// When data last came.
@@ -56,7 +57,7 @@ impl Pipe {
         fd: OwnedFd,
         service: Arc<ServiceLog>,
         stream: Stream,
-        incarnation: u64,
+        (incarnation, pid): (u64, u32),
         watches: Rc<Watches>,
     ) -> Pipe {
         let end = watch(fd);
@@ -68,6 +69,7 @@ impl Pipe {
             service,
             stream,
             incarnation,
+            pid,
             framer,
             watches,
             last_data,

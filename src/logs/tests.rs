@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, poll};
 
-use super::counters::DropReason;
 use super::*;
 
 /// What a tap saw of one line.
@@ -117,6 +116,7 @@ impl Bench {
         let source = Source {
             service: ServiceId(id),
             incarnation,
+            pid: 1,
             stdout: out_r,
             stderr: err_r,
             watches,
@@ -220,7 +220,7 @@ fn ten_mebibytes_without_a_newline() {
     assert_eq!((c.lines(Stream::Stdout).get(), c.truncated.get()), (41, 1));
     let seen = b.seen.wait(|s| s.len() == 41);
     assert_eq!(seen.iter().filter(|s| s.partial).count(), 39);
-    let lost = c.dropped(DropReason::Console).get();
+    let lost = c.console_dropped.get();
     let console = b.end();
     assert!(
         console == data || lost > 0,
@@ -327,6 +327,7 @@ fn an_unknown_service_gives_its_pipes_back() {
     let source = Source {
         service: ServiceId(77),
         incarnation: 1,
+        pid: 1,
         stdout: r,
         stderr: r2,
         watches: vec![],

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::counters::{DropReason, WriteError};
+use super::counters::WriteError;
 use super::tests::{LONG, bench, bench_on, pipe};
 use super::*;
 
@@ -34,7 +34,7 @@ fn a_blocked_console_loses_console_lines_only() {
     );
     let tail = b.plane.tail(ServiceId(1), 1);
     assert_eq!(tail[0].text, numbered(LINES - 1).trim_end().as_bytes());
-    let dropped = b.service(1).counters().dropped(DropReason::Console).get();
+    let dropped = b.service(1).counters().console_dropped.get();
     assert!(dropped > LINES / 2, "{dropped}");
 
     // Somebody reads again: what was queued, then how many are missing, then what comes later.
@@ -80,10 +80,7 @@ fn a_console_that_is_gone_is_counted() {
             .get()
             > 0
     );
-    assert_eq!(
-        b.service(1).counters().dropped(DropReason::Console).get(),
-        3
-    );
+    assert_eq!(b.service(1).counters().console_dropped.get(), 3);
     assert_eq!(b.plane.tail(ServiceId(1), 9).len(), 3);
 }
 
@@ -108,7 +105,7 @@ fn a_full_disk_is_counted_to_each_service() {
             .get()
             > 0
     );
-    let lost = |id| b.service(id).counters().dropped(DropReason::Console).get();
+    let lost = |id| b.service(id).counters().console_dropped.get();
     assert_eq!((lost(1), lost(2)), (2000, 3));
 }
 
@@ -146,7 +143,7 @@ fn a_long_line_stays_whole_beside_others() {
     drop((two, e1, e2));
     assert!(b.drain(LONG).console_written);
     let web = b.service(1);
-    let lost = web.counters().dropped(DropReason::Console).get();
+    let lost = web.counters().console_dropped.get();
     let all = String::from_utf8(b.end()).unwrap();
     for line in all.lines() {
         let whole = line == "db  | short" || line == format!("web | {long}");

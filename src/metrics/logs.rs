@@ -5,7 +5,7 @@ use prometheus::proto::MetricFamily;
 use super::family::Family;
 use crate::logs::LogPlane;
 use crate::logs::Stream;
-use crate::logs::counters::{DropReason, WriteError};
+use crate::logs::counters::WriteError;
 
 pub(super) fn families(logs: &LogPlane, out: &mut Vec<MetricFamily>) {
     let mut lines = Family::counter("podvisor_log_lines_total", "Lines read.");
@@ -31,10 +31,8 @@ pub(super) fn families(logs: &LogPlane, out: &mut Vec<MetricFamily>) {
             bytes.add(&labels, counters.bytes(stream).get() as f64);
         }
         truncated.add(&[("name", name)], counters.truncated.get() as f64);
-        for reason in DropReason::ALL {
-            let labels = [("name", name), ("reason", reason.as_str())];
-            dropped.add(&labels, counters.dropped(reason).get() as f64);
-        }
+        let labels = [("name", name), ("reason", "console")];
+        dropped.add(&labels, counters.console_dropped.get() as f64);
         if counters.last_line_ns.get() > 0 {
             last.add(&[("name", name)], counters.last_line_ns.get() as f64 / 1e9);
         }

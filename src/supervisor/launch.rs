@@ -102,6 +102,7 @@ impl Supervisor {
             self.attach(Source {
                 service: logs::ServiceId(id.0),
                 incarnation: incarnation.0,
+                pid: leader.as_raw().unsigned_abs(),
                 stdout,
                 stderr,
                 watches,
@@ -149,6 +150,7 @@ impl Supervisor {
             self.attach(Source {
                 service: logs::ServiceId(id.0),
                 incarnation: incarnation.0,
+                pid: child.pid.as_raw().unsigned_abs(),
                 stdout,
                 stderr,
                 watches: Vec::new(),

@@ -1,7 +1,11 @@
 //! A parcel: records of one format, encoded once and compressed once, shared by all sinks of its lane.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -14,6 +18,8 @@ pub enum Encoding {
     Ndjson,
     /// OTLP's `ExportLogsServiceRequest`. Parcels may be joined by concatenation, as any protobuf message.
     Otlp,
+    /// The same, with JSON lines as maps rather than text (`body: map`).
+    OtlpMap,
 }
 
 /// How a parcel is compressed. What was compressed apart may be joined by concatenation (RFC 1952, RFC 8878), where the
@@ -69,6 +75,8 @@ pub struct Parcel {
     pub per_service: Box<[(ServiceId, u32)]>,
     /// Its share of the memory budget, given back when the last sink lets go of the parcel.
     pub held: Reservation,
+    /// A sink has lost some of it, which was said of its services.
+    pub mourned: AtomicBool,
 }
 
 /// The one byte budget of the whole log plane.
@@ -76,14 +84,25 @@ pub struct Parcel {
 pub struct Budget {
     limit: usize,
     used: AtomicUsize,
+    held: AtomicUsize,
+    /// Somebody waits for less to be in use.
+    awaited: AtomicBool,
+    waiting: Mutex<()>,
+    less: Condvar,
 }
 
 impl Budget {
     /// `limit` in bytes.
     #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
-        let used = AtomicUsize::new(0);
-        Arc::new(Self { limit, used })
+        Arc::new(Self {
+            limit,
+            used: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+            awaited: AtomicBool::new(false),
+            waiting: Mutex::new(()),
+            less: Condvar::new(),
+        })
     }
 
     /// Bytes.
@@ -98,13 +117,47 @@ impl Budget {
         self.used.load(Relaxed)
     }
 
+    /// Those of them that may not be given up.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.load(Relaxed)
+    }
+
+    /// Waits until at most `bytes` are in use, or for `patience`. Says whether they are.
+    #[must_use]
+    pub fn wait_for(&self, bytes: usize, patience: Duration) -> bool {
+        if self.used() <= bytes {
+            return true;
+        }
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.awaited.store(true, SeqCst);
+        let more = |_: &mut ()| self.used.load(SeqCst) > bytes;
+        let waited = self.less.wait_timeout_while(waiting, patience, more);
+        self.awaited.store(false, SeqCst);
+        waited.is_ok_and(|(_, late)| !late.timed_out())
+    }
+
+    fn give_back(&self, bytes: usize, held: usize) {
+        self.used.fetch_sub(bytes, SeqCst);
+        self.held.fetch_sub(held, Relaxed);
+        if self.awaited.load(SeqCst) {
+            // Taken, so that the other is not between looking and waiting.
+            drop(self.waiting.lock());
+            self.less.notify_all();
+        }
+    }
+
     /// Takes `bytes`, whether there is room or not: the caller makes room afterwards.
     #[must_use]
-    pub fn take(self: &Arc<Self>, bytes: usize) -> Reservation {
+    pub fn take(self: &Arc<Self>, bytes: usize, class: Class) -> Reservation {
+        let held = if class == Class::Held { bytes } else { 0 };
         self.used.fetch_add(bytes, Relaxed);
+        self.held.fetch_add(held, Relaxed);
+        let budget = Some(Arc::clone(self));
         Reservation {
-            budget: Some(Arc::clone(self)),
+            budget,
             bytes,
+            held,
         }
     }
 }
@@ -114,12 +167,13 @@ impl Budget {
 pub struct Reservation {
     budget: Option<Arc<Budget>>,
     bytes: usize,
+    held: usize,
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(budget) = &self.budget {
-            budget.used.fetch_sub(self.bytes, Relaxed);
+            budget.give_back(self.bytes, self.held);
         }
     }
 }

@@ -11,5 +11,6 @@ pub mod record;
 #[cfg(test)]
 mod samples;
 pub mod split;
+pub mod spool;
 pub mod table;
 pub mod verdict;

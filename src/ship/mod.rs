@@ -1,6 +1,7 @@
 //! Shipping: every record encoded once, compressed once, kept until a sink has taken it, and sent.
 
 pub mod compress;
+pub mod delivery;
 pub mod event;
 pub mod identity;
 pub mod json;

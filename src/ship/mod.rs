@@ -11,6 +11,7 @@ pub mod parcel;
 pub mod record;
 #[cfg(test)]
 mod samples;
+pub mod send;
 pub mod split;
 pub mod spool;
 pub mod table;

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::check::CheckArgs;
 use super::graph::GraphArgs;
 use super::schema::SchemaArgs;
+use super::sink::SinkArgs;
 use super::validate::ValidateArgs;
 use crate::config::logs::ConsoleFormat;
 use crate::units::{HumanDuration, SignalName};
@@ -41,6 +42,8 @@ pub enum Command {
     Graph(GraphArgs),
     /// Ask a running podvisor for its health: exit code 0 or 1, one line of reason
     Check(CheckArgs),
+    /// Try the sinks of a config
+    Sink(SinkArgs),
 }
 
 /// Where the config is.
@@ -79,6 +82,11 @@ pub struct RunArgs {
     /// How the services' lines are written to stdout: raw, prefixed, json, none
     #[arg(long, value_name = "FORMAT", value_parser = console_format)]
     pub console: Option<ConsoleFormat>,
+
+    /// Where the services' lines are shipped, in place of the config's sinks: http://HOST:PORT/ (NDJSON, as Vector
+    /// takes it), otlp+http://HOST:4318, otlp+grpc://HOST:4317, or otlp (what the OTEL_* variables say)
+    #[arg(long, value_name = "URL", env = "PODVISOR_SINK")]
+    pub sink: Option<String>,
 
     /// How long the whole shutdown may take
     #[arg(long, value_name = "DURATION", value_parser = parse::<HumanDuration>)]

@@ -5,7 +5,9 @@ pub mod check;
 pub mod graph;
 pub mod run;
 pub mod schema;
+mod shipping;
 mod single;
+pub mod sink;
 pub mod termination;
 pub mod validate;
 
@@ -33,5 +35,6 @@ pub fn main() -> u8 {
         Command::Schema(args) => schema::run(&args),
         Command::Graph(args) => graph::run(&args.config.config, args.output),
         Command::Check(args) => check::run(&args),
+        Command::Sink(args) => sink::run(&args),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::args::RunArgs;
+use super::shipping;
 use super::single;
 use super::termination::Message;
 use crate::config::logs::ConsoleFormat;
@@ -17,7 +18,7 @@ use crate::core::Settings;
 use crate::exit;
 use crate::http::{self, Pulse};
 use crate::logs::ring::fair_ring_bytes;
-use crate::logs::{self, Format, LogPlane, ServiceId, ServiceOptions, ServiceSpec};
+use crate::logs::{self, Format, LogPlane, ServiceId, ServiceOptions, ServiceSpec, Tap};
 use crate::process::{self, terminal::Foreground};
 use crate::supervisor::{self, Cause, Setup, Signals, start};
 use crate::telemetry::own_log::{self, OwnLog};
@@ -153,6 +154,10 @@ fn flags_beat_the_file(args: &RunArgs, config: &mut Config) -> Result<(), String
             .parse()
             .map_err(|error: config::ListenError| format!("--listen {text}: {error}"))?;
     }
+    if let Some(text) = &args.sink {
+        config.logs.sinks =
+            shipping::sink_of_flag(text).map_err(|error| format!("--sink {error}"))?;
+    }
     if let Some(format) = args.console {
         config.logs.console.format = format;
     }
@@ -211,12 +216,14 @@ fn supervise(
     };
     let settings = settings(&config, single);
     let listener = bind(&config.http.listen, single && args.listen.is_none())?;
-    let (logs, log_events) = log_settings(&config, single)
+    let (shipper, tap) = shipping::start(&config).map_err(Refused::Config)?.unzip();
+    let (logs, log_events) = log_settings(&config, single, tap)
         .and_then(LogPlane::start)
         .map_err(|e| Refused::Internal(e.to_string()))?;
     let view = Arc::new(ArcSwap::from_pointee(View::empty()));
     let pulse = Arc::new(Pulse::new());
-    let metrics = crate::metrics::Metrics::new(view.clone(), Some(logs.clone()));
+    let shipped = shipper.as_ref().map(|shipper| shipper.counters().clone());
+    let metrics = crate::metrics::Metrics::new(view.clone(), Some(logs.clone()), shipped);
     if let Some(listener) = listener {
         let shared = http::Shared::new(view.clone(), pulse.clone(), metrics);
         listener
@@ -234,6 +241,7 @@ fn supervise(
         whole_group: !args.single_child,
         logs,
         log_events,
+        shipper,
         view,
         pulse,
         signals,
@@ -290,7 +298,11 @@ fn last_lines(logs: &LogPlane, service: u32) -> Vec<String> {
 }
 
 /// `apart`: `run -- CMD`, whose stderr stays a stderr.
-fn log_settings(config: &Config, apart: bool) -> std::io::Result<logs::Config> {
+fn log_settings(
+    config: &Config,
+    apart: bool,
+    tap: Option<Box<dyn Tap>>,
+) -> std::io::Result<logs::Config> {
     let stdout = std::io::stdout();
     let services = config
         .services
@@ -300,7 +312,7 @@ fn log_settings(config: &Config, apart: bool) -> std::io::Result<logs::Config> {
             id: ServiceId(id),
             name: Arc::from(name.as_str()),
             options: ServiceOptions {
-                max_line: usize::try_from(service.logs.max_line.0).unwrap_or(usize::MAX),
+                max_line: shipping::max_line(config, &service.logs),
                 ring_lines: usize::try_from(service.logs.ring).unwrap_or(usize::MAX),
                 ring_bytes: fair_ring_bytes(config.services.len()),
             },
@@ -318,7 +330,7 @@ fn log_settings(config: &Config, apart: bool) -> std::io::Result<logs::Config> {
         console_err: apart
             .then(|| std::io::stderr().as_fd().try_clone_to_owned())
             .transpose()?,
-        taps: Vec::new(),
+        taps: tap.into_iter().collect(),
     })
 }
 

@@ -282,6 +282,7 @@ mod tests {
             "/labels",
             "/headers",
             "/sinks",
+            "/query",
             "/dependsOn",
         ];
         all.retain(|path| !free.iter().any(|end| path.ends_with(end)));

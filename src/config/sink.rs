@@ -28,10 +28,11 @@ pub struct Sink {
     /// How OTLP is carried. Default: http/protobuf. Only for `type: otlp`.
     #[serde(default)]
     pub protocol: Option<OtlpProtocol>,
-    /// How a batch is compressed. Default: gzip.
+    /// How a batch is compressed. Default: gzip; for `type: otlp` without an `endpoint`, `OTEL_EXPORTER_OTLP_COMPRESSION`.
+    /// Sinks of the same type and compression share their batches.
     #[serde(default)]
-    pub compression: Compression,
-    /// How hard it is compressed: 1 to 9 for gzip, 1 to 19 for zstd. Default: 2 for gzip, 3 for zstd.
+    pub compression: Option<Compression>,
+    /// How hard it is compressed: 1 to 9 for gzip, 1 to 19 for zstd. Default: 2 for gzip (1 for `type: otlp`), 3 for zstd.
     #[serde(default)]
     #[schemars(range(min = 1, max = 19))]
     pub level: Option<u32>,
@@ -45,8 +46,8 @@ pub struct Sink {
     #[serde(default)]
     pub tls: Tls,
     /// How long one request may take. Default: 10s.
-    #[serde(default = "request_timeout")]
-    pub timeout: HumanDuration,
+    #[serde(default)]
+    pub timeout: Option<HumanDuration>,
     /// When a batch is full.
     #[serde(default)]
     pub batch: Batch,
@@ -59,10 +60,6 @@ pub struct Sink {
     pub body: Option<Body>,
 }
 
-fn request_timeout() -> HumanDuration {
-    HumanDuration::from_secs(10)
-}
-
 fn one() -> u32 {
     1
 }
@@ -73,7 +70,8 @@ fn one() -> u32 {
 pub enum Preset {
     /// Vector: its http_server source, or with `type: otlp` its opentelemetry source.
     Vector,
-    /// VictoriaLogs: `/insert/jsonline`, or with `type: otlp` `/insert/opentelemetry/v1/logs`.
+    /// VictoriaLogs: `/insert/jsonline`, or with `type: otlp` `/insert/opentelemetry/v1/logs`. It drops lines of 256 KiB
+    /// in silence, so with `type: http` lines are cut at 160 KiB.
     Victorialogs,
     /// Loki 3: `/otlp/v1/logs`. Only for `type: otlp`.
     Loki,

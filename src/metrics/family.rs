@@ -64,24 +64,37 @@ impl Family {
         self.0.mut_metric().push(metric);
     }
 
-    /// Adds one histogram of durations.
-    pub(super) fn add_durations(&mut self, from: &core::Histogram) {
+    /// Adds one histogram: bounds with the count of each bucket alone, all observations, their sum.
+    pub(super) fn add_histogram(
+        &mut self,
+        labels: Labels<'_>,
+        buckets: impl Iterator<Item = (f64, u64)>,
+        beyond: u64,
+        sum: f64,
+    ) {
         let mut histogram = Histogram::default();
         let mut cumulated = 0;
-        let mut buckets = Vec::with_capacity(core::DURATION_BUCKETS.len());
-        for (bound, count) in core::DURATION_BUCKETS.iter().zip(from.counts) {
+        let mut filled = Vec::new();
+        for (bound, count) in buckets {
             cumulated += count;
             let mut bucket = Bucket::default();
-            bucket.set_upper_bound(*bound);
+            bucket.set_upper_bound(bound);
             bucket.set_cumulative_count(cumulated);
-            buckets.push(bucket);
+            filled.push(bucket);
         }
-        histogram.set_bucket(buckets);
-        histogram.set_sample_count(from.counts.iter().sum());
-        histogram.set_sample_sum(from.sum.as_secs_f64());
-        let mut metric = labelled(&[]);
+        histogram.set_bucket(filled);
+        histogram.set_sample_count(cumulated + beyond);
+        histogram.set_sample_sum(sum);
+        let mut metric = labelled(labels);
         metric.set_histogram(histogram);
         self.0.mut_metric().push(metric);
+    }
+
+    /// Adds one histogram of durations.
+    pub(super) fn add_durations(&mut self, from: &core::Histogram) {
+        let bounds = core::DURATION_BUCKETS.iter().copied();
+        let beyond = from.counts.iter().skip(core::DURATION_BUCKETS.len()).sum();
+        self.add_histogram(&[], bounds.zip(from.counts), beyond, from.sum.as_secs_f64());
     }
 
     pub(super) fn into(self, families: &mut Vec<MetricFamily>) {

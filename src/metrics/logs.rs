@@ -1,13 +1,20 @@
 //! The families of the log plane, read from its counters.
 
+use std::sync::Arc;
+
 use prometheus::proto::MetricFamily;
 
 use super::family::Family;
 use crate::logs::LogPlane;
 use crate::logs::Stream;
 use crate::logs::counters::WriteError;
+use crate::ship::counters::ShipCounters;
 
-pub(super) fn families(logs: &LogPlane, out: &mut Vec<MetricFamily>) {
+pub(super) fn families(
+    logs: &LogPlane,
+    ship: Option<&Arc<ShipCounters>>,
+    out: &mut Vec<MetricFamily>,
+) {
     let mut lines = Family::counter("podvisor_log_lines_total", "Lines read.");
     let mut bytes = Family::counter("podvisor_log_bytes_total", "Bytes read.");
     let mut truncated = Family::counter(
@@ -31,8 +38,10 @@ pub(super) fn families(logs: &LogPlane, out: &mut Vec<MetricFamily>) {
             bytes.add(&labels, counters.bytes(stream).get() as f64);
         }
         truncated.add(&[("name", name)], counters.truncated.get() as f64);
-        let labels = [("name", name), ("reason", "console")];
-        dropped.add(&labels, counters.console_dropped.get() as f64);
+        let console = [("console", counters.console_dropped.get())];
+        for (reason, lines) in super::ship::dropped(ship, name).into_iter().chain(console) {
+            dropped.add(&[("name", name), ("reason", reason)], lines as f64);
+        }
         if counters.last_line_ns.get() > 0 {
             last.add(&[("name", name)], counters.last_line_ns.get() as f64 / 1e9);
         }

@@ -9,6 +9,7 @@ mod logs;
 mod openmetrics;
 mod own;
 mod services;
+mod ship;
 mod supervisor;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, TextEncoder};
 
 use crate::logs::LogPlane;
+use crate::ship::counters::ShipCounters;
 use crate::view::View;
 
 /// Which text format.
@@ -53,15 +55,21 @@ struct Requests([[AtomicU64; CODES.len()]; PATHS.len()]);
 pub struct Metrics {
     view: Arc<ArcSwap<View>>,
     logs: Option<LogPlane>,
+    ship: Option<Arc<ShipCounters>>,
     requests: Requests,
 }
 
 impl Metrics {
-    /// Reads from this view, and from the log plane's counters if there is one.
-    pub fn new(view: Arc<ArcSwap<View>>, logs: Option<LogPlane>) -> Self {
+    /// Reads from this view, and from the counters of the log plane and of the sinks if there are any.
+    pub fn new(
+        view: Arc<ArcSwap<View>>,
+        logs: Option<LogPlane>,
+        ship: Option<Arc<ShipCounters>>,
+    ) -> Self {
         Self {
             view,
             logs,
+            ship,
             requests: Requests::default(),
         }
     }
@@ -89,7 +97,10 @@ impl Metrics {
         services::families(&view, &mut families);
         supervisor::families(&view, &self.requests, &mut families);
         if let Some(logs) = &self.logs {
-            logs::families(logs, &mut families);
+            logs::families(logs, self.ship.as_ref(), &mut families);
+        }
+        if let Some(ship) = &self.ship {
+            ship::families(ship, &mut families);
         }
         own::families(&mut families);
         families.retain(|family| !family.get_metric().is_empty());

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::core::{Ending, ProbeKind, ServiceState, Tally};
+use crate::ship::counters::{Cell, ServiceCounters, SinkCounters, SinkInfo, SpoolCounters};
+use crate::ship::parcel::Budget;
 use crate::view::{LastExit, ProbeView, ServiceView};
 
 fn service(name: &str) -> Arc<ServiceView> {
@@ -54,7 +56,7 @@ fn metrics(services: usize) -> Metrics {
         start_duration: Some(Duration::from_secs(1)),
         ..View::empty()
     };
-    Metrics::new(Arc::new(ArcSwap::from_pointee(view)), None)
+    Metrics::new(Arc::new(ArcSwap::from_pointee(view)), None, None)
 }
 
 fn text(format: Format) -> String {
@@ -155,7 +157,36 @@ fn everything() -> Vec<prometheus::proto::MetricFamily> {
     };
     let (logs, _events) = LogPlane::start(config).unwrap();
     let view = metrics(1).view;
-    Metrics::new(view, Some(logs)).gather()
+    Metrics::new(view, Some(logs), Some(Arc::new(ship(1)))).gather()
+}
+
+fn ship(sinks: usize) -> ShipCounters {
+    let sinks = (0..sinks).map(|number| SinkInfo {
+        name: format!("k{number:04}"),
+        lane: 0,
+        kind: "http",
+        compression: "gzip",
+        counters: SinkCounters::default(),
+    });
+    ShipCounters {
+        services: vec![ServiceCounters::new(Arc::from("s0000"))],
+        own_records: Cell::default(),
+        sinks: sinks.collect(),
+        spool: Some(SpoolCounters::default()),
+        budget: Budget::new(1),
+    }
+}
+
+#[test]
+fn the_series_of_a_sink_are_bounded() {
+    let series = |sinks| -> usize {
+        let view = metrics(1).view;
+        let metrics = Metrics::new(view, None, Some(Arc::new(ship(sinks))));
+        let text = String::from_utf8(metrics.encode(Format::Text)).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).count()
+    };
+    let each = series(2) - series(1);
+    assert!(each <= 55, "{each}");
 }
 
 #[test]
@@ -191,7 +222,7 @@ const DOCS_HEAD: &str = "# Metrics
 
 `/metrics` on `http.listen`, as Prometheus text 0.0.4 or OpenMetrics 1.0 (by `Accept`), gzipped if asked. The service is the
 label `name`. Counters are there from the start, at 0. `podvisor_service_state` has every state of every service, exactly one
-of which is 1. At most 62 series a service and 90 besides; a test holds that. Exits are counted by code or signal as they
+of which is 1. At most 62 series a service, 55 a sink and 90 besides; tests hold that. Exits are counted by code or signal as they
 occur (at most 256 codes and 64 signals).
 
 Before 1.0 a family may still change; the changelog says so. `process_*` are podvisor's own.

@@ -37,6 +37,7 @@ use crate::http::Pulse;
 use crate::logs::{LogEvent, LogPlane, Source};
 use crate::process::descendants::Descendants;
 use crate::process::reaper::Reaper;
+use crate::ship::Shipper;
 use crate::telemetry::own_log::OwnLog;
 use crate::view::{LoopLag, View};
 
@@ -67,6 +68,8 @@ pub struct Setup {
     pub logs: LogPlane,
     /// What it tells: awaited lines.
     pub log_events: mpsc::Receiver<LogEvent>,
+    /// Where the lines are shipped, if anywhere.
+    pub shipper: Option<Shipper>,
     /// Where the view is published.
     pub view: Arc<ArcSwap<View>>,
     /// How the health endpoint looks whether the loop turns.
@@ -111,6 +114,7 @@ struct Supervisor {
     reaper: Reaper,
     walker: Descendants,
     logs: LogPlane,
+    shipper: Option<Shipper>,
     /// Pipes that the log plane was too busy to take.
     unattached: Vec<Source>,
     mailbox: Mailbox,
@@ -125,6 +129,8 @@ struct Supervisor {
     runtime_dir: Option<std::path::PathBuf>,
     /// Zombies were left for the next turn.
     more_zombies: bool,
+    /// The last lines are on their way.
+    flushing: bool,
     exit: bool,
     own_log: Arc<OwnLog>,
 }
@@ -175,6 +181,7 @@ async fn drive(setup: Setup) -> Result<Ended, crate::core::GraphError> {
         reaper: Reaper::default(),
         walker: Descendants::new(),
         logs: setup.logs,
+        shipper: setup.shipper,
         unattached: Vec::new(),
         whole_group: setup.whole_group,
         mailbox,
@@ -186,6 +193,7 @@ async fn drive(setup: Setup) -> Result<Ended, crate::core::GraphError> {
         lag,
         runtime_dir: setup.runtime_dir,
         more_zombies: false,
+        flushing: false,
         exit: false,
         own_log: setup.own_log,
     };
@@ -272,6 +280,7 @@ impl Supervisor {
     fn on_message(&mut self, message: Message) {
         match message {
             Message::Event(event) => {
+                self.flushing &= !matches!(event, Event::Flushed);
                 if let Event::Probed {
                     service,
                     incarnation,

@@ -9,8 +9,13 @@ use super::message::{Mailbox, Message};
 use super::plan::Role;
 use super::{Supervisor, TaskKey, cron, listeners, probes, say};
 use crate::config::probe::Check;
-use crate::core::{Action, Event, Incarnation, ProbeKind, ProbeOutcome, ServiceId, Tick};
+use crate::core::{Action, Event, Fact, Incarnation, ProbeKind, ProbeOutcome, ServiceId, Tick};
 use crate::process::signals;
+
+/// Of the time for the last logs, so much is kept for what is read last.
+const SHIP_LAST: Duration = Duration::from_millis(500);
+/// And so much for saying what was not sent.
+const SAY_LAST: Duration = Duration::from_millis(100);
 
 impl Supervisor {
     pub(super) fn perform(&mut self, action: Action) {
@@ -49,10 +54,20 @@ impl Supervisor {
             }
             Action::Schedule(service) => self.schedule(service),
             Action::Unschedule(service) => self.cancel(TaskKey::Schedule(service)),
-            Action::Report(fact) => say::say(&self.core, self.single, &fact),
+            Action::Report(fact) => {
+                if let (Fact::ShutdownBegan { .. }, Some(shipper)) = (&fact, &self.shipper) {
+                    shipper.hurry();
+                }
+                say::say(&self.core, self.single, &fact);
+            }
             Action::Sweep => self.sweep(),
             Action::Flush { until } => self.flush(until),
-            Action::Exit => self.exit = true,
+            Action::Exit => {
+                if self.flushing {
+                    tracing::warn!("the last lines were not all written or sent in time");
+                }
+                self.exit = true;
+            }
         }
     }
 
@@ -239,14 +254,39 @@ impl Supervisor {
         }
     }
 
+    /// The last lines: read, shown, sent or spooled, side by side, until the deadline.
     fn flush(&mut self, until: Tick) {
         self.attach_late();
-        let drained = self.logs.drain(self.clock.instant(until).into_std());
+        self.flushing = true;
+        let deadline = self.clock.instant(until).into_std();
+        // What is read last has to be packed and sent, too.
+        let left = deadline.saturating_duration_since(std::time::Instant::now());
+        let read_by = match self.shipper {
+            Some(_) => deadline - (left / 4).min(SHIP_LAST),
+            None => deadline,
+        };
+        let drained = self.logs.drain(read_by);
+        // What could not be sent must still be said in time.
+        let deadline = deadline - (left / 8).min(SAY_LAST);
+        let shipped = self.shipper.as_ref().map(|shipper| shipper.flush(deadline));
         let mailbox = self.mailbox.clone();
         tokio::task::spawn_local(async move {
-            let report = drained.await;
+            let shipping = async {
+                match shipped {
+                    Some(shipped) => Some(shipped.await),
+                    None => None,
+                }
+            };
+            let (report, shipped) = tokio::join!(drained, shipping);
             if !report.console_written {
                 tracing::warn!("the last lines could not be written in time");
+            }
+            if let Some(left) = shipped.filter(|left| !left.in_time) {
+                tracing::warn!(
+                    spooled = left.spooled,
+                    lost = left.lost,
+                    "not all records could be sent in time"
+                );
             }
             mailbox.send(Message::Event(Event::Flushed)).await;
         });

@@ -92,7 +92,7 @@ fn check_sink(scope: &mut Scope<'_, '_>, name: &str, sink: &Sink) {
                 .help("type: otlp");
         }
     }
-    let most = match sink.compression {
+    let most = match sink.compression.unwrap_or_default() {
         Compression::Gzip => 9,
         Compression::Zstd => 19,
         Compression::None => 0,
@@ -146,7 +146,7 @@ fn check_sink(scope: &mut Scope<'_, '_>, name: &str, sink: &Sink) {
             );
         }
     }
-    if sink.timeout.get().is_zero() {
+    if sink.timeout.is_some_and(|timeout| timeout.get().is_zero()) {
         scope.error(&["sinks", name, "timeout"], "`timeout` can't be 0");
     }
     if !BATCH_BYTES.contains(&sink.batch.max_bytes.get()) {

@@ -14,7 +14,7 @@ use crate::view::View;
 
 fn serve() -> SocketAddr {
     let view = Arc::new(ArcSwap::from_pointee(View::empty()));
-    let metrics = Metrics::new(view.clone(), None);
+    let metrics = Metrics::new(view.clone(), None, None);
     let bound = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = bound.local_addr().unwrap();
     bound

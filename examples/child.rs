@@ -21,6 +21,7 @@
 //! | `env:NAME` | says `NAME=value` |
 //! | `cat:FILE` | says what is in a file |
 //! | `spew:BYTES` | writes that many bytes in lines of 100 |
+//! | `lines:COUNT[:MICROS]` | writes numbered lines, as fast as it can, or one every so many microseconds |
 //! | `wait` | waits for ever |
 #![expect(
     clippy::disallowed_types,
@@ -99,6 +100,10 @@ fn main() {
             }
             "env" => println!("{rest}={}", std::env::var(rest).unwrap_or_default()),
             "cat" => println!("{}", std::fs::read_to_string(rest).unwrap().trim_end()),
+            "lines" => {
+                let number = |at: usize| fields.get(at).and_then(|field| field.parse().ok());
+                lines(number(0).unwrap(), number(1));
+            }
             "spew" => spew(rest.parse().unwrap()),
             "wait" => loop {
                 thread::park();
@@ -240,4 +245,16 @@ fn spew(bytes: usize) {
         left -= size;
     }
     drop(out.flush());
+}
+
+/// Numbered lines; buffered unless they are paced.
+fn lines(count: u64, micros: Option<u64>) {
+    let mut out = std::io::BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
+    for number in 0..count {
+        writeln!(out, "line {number} of {count}, as the service wrote it").unwrap();
+        if let Some(micros) = micros {
+            out.flush().unwrap();
+            thread::sleep(Duration::from_micros(micros));
+        }
+    }
 }

@@ -13,6 +13,7 @@
 //! | [`metrics`], [`http`] | read the view: families, health, pages |
 //! | [`supervisor`] | the driver: one thread, one loop, turns actions into deeds |
 //! | [`ship`] | records to parcels to sinks: encode, compress, keep, send |
+//! | [`receive`] | the other end, small: takes what sinks send, shows and counts it, fails to order |
 //! | [`telemetry`] | podvisor's own log |
 //! | [`cli`] | arguments and one file per command |
 
@@ -24,6 +25,7 @@ pub mod http;
 pub mod logs;
 pub mod metrics;
 pub mod process;
+pub mod receive;
 pub mod ship;
 pub mod supervisor;
 pub mod telemetry;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room, and the rooms of ours that it may name.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("units", &[]),
     ("exit", &[]),
     ("config", &["units", "exit"]),
@@ -17,6 +17,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("process", &["config", "units"]),
     ("logs", &["config", "units"]),
     ("ship", &["logs", "config", "units"]),
+    ("receive", &["ship", "logs", "units"]),
     ("metrics", &["view", "core", "logs", "ship", "units"]),
     ("http", &["view", "metrics", "core", "units"]),
     ("telemetry", &["logs", "units"]),

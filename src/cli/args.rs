@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::check::CheckArgs;
 use super::graph::GraphArgs;
+use super::receive::ReceiveArgs;
 use super::schema::SchemaArgs;
 use super::sink::SinkArgs;
 use super::validate::ValidateArgs;
@@ -44,6 +45,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Try the sinks of a config
     Sink(SinkArgs),
+    /// Receive what the sinks send, show and count it, and fail on request: for trying things out
+    Receive(ReceiveArgs),
 }
 
 /// Where the config is.

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod check;
 pub mod graph;
+pub mod receive;
 pub mod run;
 pub mod schema;
 mod shipping;
@@ -36,5 +37,6 @@ pub fn main() -> u8 {
         Command::Graph(args) => graph::run(&args.config.config, args.output),
         Command::Check(args) => check::run(&args),
         Command::Sink(args) => sink::run(&args),
+        Command::Receive(args) => receive::run(&args),
     }
 }

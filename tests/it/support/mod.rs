@@ -4,6 +4,8 @@
     reason = "the tests are outside of podvisor's own process"
 )]
 
+pub mod receiver;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
@@ -91,8 +93,14 @@ impl Place {
 
     /// Runs podvisor on a config; the endpoint is off unless the config says otherwise.
     pub fn run(&self, yaml: &str) -> Running {
+        let says = yaml.lines().any(|line| line.starts_with("http:"));
         let config = self.config(yaml);
-        Running::start(self, &["run", "-c", &config])
+        let listen = if says {
+            &[][..]
+        } else {
+            &["--listen", "off"][..]
+        };
+        Running::start(self, &[&["run", "-c", &config], listen].concat())
     }
 }
 

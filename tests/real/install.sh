@@ -25,3 +25,5 @@ fi
 
 target=x86_64-unknown-linux-musl
 rustup target list --installed | grep -qx "$target" || rustup -q target add "$target"
+
+"$(dirname "$0")/ship/install.sh"

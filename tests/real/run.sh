@@ -10,3 +10,4 @@ binary=${CARGO_TARGET_DIR:-target}/$target/release/podvisor
 tests/real/compat.sh "$binary"
 tests/real/examples.sh "$binary"
 tests/real/container.sh "$binary"
+PODVISOR=$(realpath "$binary") tests/real/ship/ship.sh

@@ -75,7 +75,9 @@ def ndjson_body(service, rows):
             one |= {"part": part, "partial": partial}
         one["message"] = text.decode(errors="replace") if value is None else value.get("message", value.get("msg"))
         if value is not None:
-            one["fields"] = value
+            one["fields"] = {}
         one["kubernetes"] = {"pod_name": POD["k8s.pod.name"]}
-        lines.append(json.dumps(one, ensure_ascii=False))
+        line = json.dumps(one, ensure_ascii=False)
+        # As it was written: a key that stands there twice stays twice.
+        lines.append(line.replace('"fields": {}', '"fields": ' + text.decode(errors="replace").strip(), 1))
     return ("\n".join(lines) + "\n").encode()

@@ -21,8 +21,10 @@ pub fn ms(from: u64, to: u64) -> f64 {
     (to as f64 - from as f64) / 1e6
 }
 
-/// Lets time pass.
+/// Lets time pass: whole milliseconds, since less than one would be none, and whoever spins here keeps a processor
+/// from what is measured.
 pub fn pass(time: Duration) {
+    assert!(time >= Duration::from_millis(1), "{time:?}");
     poll(&mut [], PollTimeout::try_from(time).unwrap()).unwrap();
 }
 

@@ -80,9 +80,11 @@ pub fn write(plan: &Plan, folder: &Path) -> PathBuf {
         }
         writeln!(
             text,
-            "    restart: {{ initialDelay: {}ms, maxDelay: {}ms, jitter: 0, maxRestarts: 0 }}",
+            "    restart: {{ initialDelay: {}ms, maxDelay: {}ms, resetAfter: {}, jitter: 0, maxRestarts: 0 }}",
             plan.restart_ms,
-            plan.restart_max_ms.max(plan.restart_ms)
+            plan.restart_max_ms.max(plan.restart_ms),
+            // From the second failure in a row on podvisor waits for 100 ms at least: none is in a row here.
+            if plan.restart_max_ms == 0 { "1ms" } else { "10s" }
         )
         .unwrap();
     }

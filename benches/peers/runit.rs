@@ -20,7 +20,7 @@ pub const PEER: Peer = Peer {
     rounds: 10,
     settle_ms: 1200,
     note: "no dependencies: flat; stopped by HUP, which does not wait (until the last service's end)",
-    react_note: "",
+    react_note: "an instance that ran for a second",
 };
 
 fn command(plan: &Plan, folder: &Path) -> Command {

@@ -18,7 +18,7 @@ pub const PEER: Peer = Peer {
     runs: 5,
     rounds: 10,
     settle_ms: 200,
-    note: "stopped by `zinit shutdown`; does not wait for a service's end",
+    note: "stopped by `zinit shutdown`, one service after another",
     react_note: "delay 1 ms",
 };
 

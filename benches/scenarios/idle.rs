@@ -82,7 +82,7 @@ fn window(bench: &mut Bench, index: usize, probes: Option<u16>) {
         let (second, seconds) = (usage(&family), ms(began, now()) / 1e3);
         cpu.push((second.cpu_ms - first.cpu_ms) / seconds / 10.0);
         wakes.push((second.switches - first.switches) as f64 / seconds);
-        pss.push(second.pss_kb as f64 / 1e3);
+        pss.push(second.pss_kb as f64 * 1.024e-3);
         last = Some(second);
     }
     let last = last.unwrap_or_default();
@@ -113,7 +113,7 @@ fn window(bench: &mut Bench, index: usize, probes: Option<u16>) {
         name,
         "RSS",
         "MB",
-        vec![last.rss_kb as f64 / 1e3],
+        vec![last.rss_kb as f64 * 1.024e-3],
         None,
         &words,
     );

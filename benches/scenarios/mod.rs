@@ -26,8 +26,8 @@ const RUNS: usize = 5;
 fn up(peer: &Peer, plan: &Plan, place: &Place) -> Option<(Running, u64)> {
     let running = Running::start((peer.command)(plan, place.path()), &place.join("log"));
     let starts = wait_for(LOOK, LIMIT, || {
-        // A start is at least this long: no need to read before.
-        if plan.written() < 25 * plan.services.len() as u64 {
+        // Until there are enough lines they are only counted: whoever looks here takes from what is measured.
+        if plan.lines() < plan.services.len() {
             return None;
         }
         let stamps = plan.read();

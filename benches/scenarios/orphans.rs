@@ -33,8 +33,8 @@ pub fn orphans(bench: &mut Bench) {
         times.push(ms(handed, gone.expect("all were reaped")));
         assert!(running.alive());
         let last = usage(&[running.pid()]);
-        before.push(first.rss_kb as f64 / 1e3);
-        after.push(last.rss_kb as f64 / 1e3);
+        before.push(first.rss_kb as f64 * 1.024e-3);
+        after.push(last.rss_kb as f64 * 1.024e-3);
         cpu.push(last.cpu_ms - first.cpu_ms);
     }
     let words = format!("{MANY} zombies adopted at once");

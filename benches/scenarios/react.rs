@@ -1,11 +1,12 @@
 //! From the death of a service to its next life.
 
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::up;
+use super::{LOOK, up};
 use crate::Bench;
 use crate::harness::place::Place;
 use crate::harness::plan::{Mode, Plan};
@@ -15,6 +16,21 @@ use crate::peers::Peer;
 
 /// Kills one service again and again, with the shortest delay its supervisor has.
 pub fn react(bench: &mut Bench) {
+    bench.calm.wait();
+    let times = floor(&bench.svc);
+    let words = format!("wait, then posix_spawn; {} rounds", times.len());
+    for (figure, share) in [("kill to start, p50", 0.5), ("kill to start, p99", 0.99)] {
+        let value = vec![percentile(&times, share)];
+        bench.table.add(
+            "react",
+            "nobody: the floor",
+            figure,
+            "ms",
+            value,
+            None,
+            &words,
+        );
+    }
     for index in 0..bench.peers.len() {
         let peer = &bench.peers[index];
         let own = peer.name == "podvisor";
@@ -53,6 +69,34 @@ pub fn react(bench: &mut Bench) {
     }
 }
 
+/// What the kernel and the service itself need, with nothing that decides in between.
+fn floor(svc: &std::path::Path) -> Vec<f64> {
+    let place = Place::new();
+    let plan = Plan::layers(svc, place.path(), 1, 1, 0, &Mode::Idle);
+    let words = plan.command(&plan.services[0]);
+    let start = || Command::new(&words[0]).args(&words[1..]).spawn().unwrap();
+    let stamped = |n: usize| {
+        wait_for(LOOK, Duration::from_secs(5), || {
+            plan.read().0.get(n).map(|stamp| stamp.at)
+        })
+        .expect("it starts")
+    };
+    let mut child = start();
+    stamped(0);
+    let mut times = Vec::new();
+    for round in 0..50 {
+        pass(Duration::from_millis(20));
+        let killed = now();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        child = start();
+        times.push(ms(killed, stamped(round + 1)));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    times
+}
+
 fn rounds(peer: &Peer, svc: &std::path::Path, delay: u32) -> Vec<f64> {
     let place = Place::new();
     let mut plan = Plan::layers(svc, place.path(), 1, 1, 0, &Mode::Idle);
@@ -66,7 +110,7 @@ fn rounds(peer: &Peer, svc: &std::path::Path, delay: u32) -> Vec<f64> {
         let pid = plan.read().0[round].pid;
         let killed = now();
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-        let next = wait_for(Duration::from_micros(500), Duration::from_secs(15), || {
+        let next = wait_for(LOOK, Duration::from_secs(15), || {
             plan.read().0.get(round + 1).map(|stamp| stamp.at)
         });
         let Some(at) = next else {

@@ -222,8 +222,11 @@ impl Desk {
         }
     }
 
-    /// Evicts until memory is within its bound again.
+    /// Evicts until memory is within its bound again. With a spool nothing goes: what is too much is on its way to disk.
     fn make_room(&mut self) {
+        if self.store.as_ref().is_some_and(Store::works) {
+            return;
+        }
         while self.flow.budget.used() > self.flow.budget.limit() {
             let mut by_size: Vec<usize> = (0..self.sinks.len()).collect();
             // Those that fail first: a healthy sink does not pay for them.
@@ -371,11 +374,15 @@ impl Desk {
     fn spare_others(&mut self, parcel: &Parcel, sinks: &[(usize, u32)], end: Position) {
         for at in 0..self.sinks.len() {
             let wants = sinks.iter().any(|(sink, _)| *sink == at);
-            let skipped = self.sinks[at].form == parcel.form
-                && !wants
-                && self.store.as_mut().is_some_and(|store| store.skip(at, end));
-            if skipped {
+            if wants || self.sinks[at].form != parcel.form {
+                continue;
+            }
+            if self.store.as_mut().is_some_and(|store| store.skip(at, end)) {
                 self.done_on_disk_to(at, end);
+            } else {
+                // It comes to it a second time, behind what it has not read yet.
+                let counters = &self.counters.sinks[at].counters;
+                counters.taken.add(u64::from(parcel.records));
             }
         }
     }

@@ -37,6 +37,11 @@ impl Store {
         }
     }
 
+    /// Whether the disk took what was last written.
+    pub fn works(&self) -> bool {
+        self.paused_until.is_none()
+    }
+
     /// Writes the parcel; nothing when the disk does not take it.
     pub fn append(&mut self, parcel: &Parcel) -> Option<Position> {
         if self

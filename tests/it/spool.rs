@@ -57,6 +57,47 @@ fn an_outage_longer_than_memory_loses_nothing() {
 }
 
 #[test]
+fn two_sinks_that_fail_at_once_lose_nothing() {
+    let (place, port) = (Place::new(), free_port());
+    let (one, two) = (Receiver::start(&[]), Receiver::start(&[]));
+    one.down();
+    two.down();
+    let second = format!(
+        "}}, t: {{ type: http, compression: none, endpoint: '{}' }} }}\n  spool:",
+        two.url("/")
+    );
+    let yaml = config(
+        &one,
+        "'lines:40000', wait",
+        "mode: overflow",
+        &format!("http: {{ listen: '127.0.0.1:{port}' }}\n"),
+    )
+    .replace("} }\n  spool:", &second);
+    let running = place.run(&yaml);
+    let mut text = String::new();
+    for sink in ["s", "t"] {
+        wait_until(
+            "everything was taken in",
+            || {
+                text = get(port, "/metrics").unwrap_or_default().1;
+                let label = format!("sink=\"{sink}\"");
+                metric(&text, "podvisor_sink_taken_events_total", &[&label]) >= 40_000.0
+            },
+            String::new,
+        );
+    }
+    one.up();
+    two.up();
+    for receiver in [&one, &two] {
+        let mut arrived = numbers(&receiver.wait_count(40_000), "a");
+        arrived.sort_unstable();
+        arrived.dedup();
+        assert!(arrived.iter().copied().eq(0..40_000));
+    }
+    running.stop();
+}
+
+#[test]
 fn what_was_not_sent_at_the_end_is_sent_by_the_next_start() {
     let (place, receiver) = (Place::new(), Receiver::start(&[]));
     receiver.down();

@@ -12,22 +12,29 @@ const JOINS_REFUSED: u32 = 2;
 
 impl<T: Clone> Delivery<T> {
     pub(super) fn delivered(&mut self, batch: Batch, rejected: u64, settled: &mut Settled<T>) {
-        self.failures = 0;
-        self.paused_until = None;
-        self.window = (self.window + 1).min(self.limits.concurrency.max(1));
-        self.parcels = (self.parcels * 2).min(JOINED);
         if batch.on_trial {
             self.tried(false);
         }
-        for mut aside in std::mem::take(&mut self.aside) {
-            aside.last_chance = true;
-            self.put_again(aside);
+        if batch.pauses == self.pauses {
+            self.recovered();
         }
         let records = batch.records();
         let rejected = rejected.min(records);
         settled.rejected += rejected;
         settled.delivered += records - rejected;
         self.settle(&batch, settled);
+    }
+
+    /// A request that was sent after the last failure has passed: the receiver works.
+    fn recovered(&mut self) {
+        self.failures = 0;
+        self.paused_until = None;
+        self.window = (self.window + 1).min(self.limits.concurrency.max(1));
+        self.parcels = (self.parcels * 2).min(JOINED);
+        for mut aside in std::mem::take(&mut self.aside) {
+            aside.last_chance = true;
+            self.put_again(aside);
+        }
     }
 
     pub(super) fn too_large(&mut self, now: Instant, batch: Batch, settled: &mut Settled<T>) {
@@ -39,6 +46,9 @@ impl<T: Clone> Delivery<T> {
             .sum();
         if batch.pieces.len() > 1 {
             self.small = Some(((raw / 2).max(SMALLEST), now + SMALL_FOR));
+        }
+        if batch.on_trial {
+            self.tried(true);
         }
         self.split(batch, "too large for the receiver", settled);
     }
@@ -75,6 +85,15 @@ impl<T: Clone> Delivery<T> {
         }
     }
 
+    /// The verdicts of a refused joined request will not be complete: nothing is to be learned from it.
+    pub(super) fn end_trial(&mut self) {
+        self.trial = None;
+        let flying = self.flying.iter_mut().map(|(_, batch)| batch);
+        for batch in flying.chain(&mut self.again).chain(&mut self.aside) {
+            batch.on_trial = false;
+        }
+    }
+
     fn split(&mut self, batch: Batch, why: &str, settled: &mut Settled<T>) {
         let spent = batch.pieces.iter().any(|piece| {
             let open = self.open.get(&piece.key);
@@ -85,6 +104,12 @@ impl<T: Clone> Delivery<T> {
             return self.reject(&batch, why, settled);
         }
         for batch in smaller {
+            if let [piece] = batch.pieces.as_slice()
+                && !piece.whole
+                && let Some(open) = self.open.get_mut(&piece.key)
+            {
+                open.splits += 1;
+            }
             self.put_again(batch);
         }
     }
@@ -97,6 +122,9 @@ impl<T: Clone> Delivery<T> {
         settled: &mut Settled<T>,
     ) {
         if batch.last_chance && failure.suspect {
+            if batch.on_trial {
+                self.tried(true);
+            }
             if batch.pieces.len() < 2 {
                 return self.reject(&batch, &failure.message, settled);
             }
@@ -150,6 +178,7 @@ impl<T: Clone> Delivery<T> {
 
     fn pause(&mut self, now: Instant, asked: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
+        self.pauses += 1;
         self.window = 1;
         self.parcels = 1;
         let mut delay = self

@@ -34,6 +34,8 @@ pub(super) struct Batch {
     pub stale_used: bool,
     /// It is one of a request that was refused when they were joined.
     pub on_trial: bool,
+    /// Pauses of the sink before it was last sent.
+    pub pauses: u64,
 }
 
 impl Batch {
@@ -45,6 +47,7 @@ impl Batch {
             last_chance: false,
             stale_used: false,
             on_trial: false,
+            pauses: 0,
         }
     }
 

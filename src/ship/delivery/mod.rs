@@ -7,7 +7,7 @@
 //! | retry, stale connection | again at once, one time |
 //! | retry, suspect | as above; after [`SUSPECTS`] in a row the batch is set aside and the next one is tried. Once one passes, those aside get a last chance, and are given up if they fail again; if [`ASIDE`] fail in a row, it is an outage, and nobody's fault |
 //! | too large | parcels apart, then halves; joined requests stay half as large for [`SMALL_FOR`] |
-//! | malformed | parcels apart, then halves, down to the one bad record, which is given up; at most [`SPLITS`] requests for a parcel |
+//! | malformed | parcels apart, then halves, down to the one bad record, which is given up; at most [`SPLITS`] pieces of a parcel |
 //!
 //! After an outage it starts slowly: one request with one parcel, then two, four and so on. Nothing but an outage is
 //! retried without end, and what waits then is bounded by who evicts ([`Delivery::evict_oldest`]).
@@ -35,7 +35,7 @@ use super::verdict::Verdict;
 pub const SUSPECTS: u32 = 5;
 /// Parcels of which something may be set aside at once. When more in a row fail, it is an outage.
 pub const ASIDE: usize = 8;
-/// Requests that one parcel is split into at most. What still fails then is given up in whole ranges.
+/// Pieces that one parcel is split into at most, halves and their halves counted. What still fails then is given up in whole ranges.
 pub const SPLITS: u32 = 64;
 /// Parcels that one request joins at most.
 pub const JOINED: usize = 64;
@@ -49,7 +49,7 @@ struct Open<T> {
     item: Item<T>,
     /// Records not settled yet.
     left: u32,
-    /// Requests with parts of it.
+    /// Pieces it was split into.
     splits: u32,
 }
 
@@ -70,6 +70,8 @@ pub struct Delivery<T> {
     flying: Vec<(RequestId, Batch)>,
     next_request: u64,
     failures: u32,
+    /// Pauses so far. What was sent before the last one says nothing about how the receiver is now.
+    pauses: u64,
     paused_until: Option<Instant>,
     /// Requests at once and parcels per request, for now.
     window: usize,
@@ -100,6 +102,7 @@ impl<T: Clone> Delivery<T> {
             flying: Vec::new(),
             next_request: 0,
             failures: 0,
+            pauses: 0,
             paused_until: None,
             parcels: JOINED,
             small: None,
@@ -138,13 +141,13 @@ impl<T: Clone> Delivery<T> {
             return Step::Wait(None);
         };
         batch.attempts += 1;
+        batch.pauses = self.pauses;
         let id = RequestId(self.next_request);
         self.next_request += 1;
         let mut parts = Vec::with_capacity(batch.pieces.len());
         for piece in &batch.pieces {
-            if let Some(open) = self.open.get_mut(&piece.key) {
+            if let Some(open) = self.open.get(&piece.key) {
                 let range = (!piece.whole).then(|| piece.range.clone());
-                open.splits += u32::from(!piece.whole);
                 let handle = open.item.handle.clone();
                 parts.push(Part { handle, range });
             }
@@ -235,7 +238,7 @@ impl<T: Clone> Delivery<T> {
             }
             self.again.retain(|batch| !batch.pieces.is_empty());
             self.aside.retain(|batch| !batch.pieces.is_empty());
-            self.trial = None;
+            self.end_trial();
         }
         let open = self.open.remove(&key)?;
         self.queued_records -= u64::from(open.left);

@@ -339,3 +339,76 @@ fn the_end_waits_for_nothing() {
     assert_eq!(bench.delivery.take_all(), [(0, 8)]);
     assert!(bench.delivery.idle());
 }
+
+/// Two requests at once, and the second fails first.
+fn two_at_once() -> (Bench, RequestId, RequestId) {
+    let limits = Limits {
+        concurrency: 2,
+        ..alone()
+    };
+    let mut bench = Bench::new(12, limits);
+    let (first, second) = (bench.request().unwrap(), bench.request().unwrap());
+    (bench, first.id, second.id)
+}
+
+#[test]
+fn what_was_sent_before_a_failure_does_not_end_the_pause_that_it_asked_for() {
+    let (mut bench, first, second) = two_at_once();
+    let asked = Verdict::Retry(Failure {
+        reason: Reason::Http429,
+        after: Some(Duration::from_secs(40)),
+        suspect: false,
+        stale: false,
+        message: "later".into(),
+    });
+    bench.delivery.answer(bench.now, second, asked);
+    let settled = bench.delivery.answer(bench.now, first, GOOD);
+    assert_eq!(settled.delivered, 8);
+    assert!(bench.delivery.failing());
+    let left = bench.delivery.backoff_remaining(bench.now).unwrap();
+    assert!(left >= Duration::from_secs(40), "{left:?}");
+}
+
+#[test]
+fn an_outage_between_halves_costs_none_of_them() {
+    let mut bench = Bench::new(0, alone());
+    bench.delivery.push(item(0, 512));
+    let poison = 77;
+    let (mut delivered, mut rejected) = (0, 0);
+    while let Some(request) = bench.request() {
+        // Every request fails five times for a reason of the network's, then gets its own answer.
+        let verdict = match (request.attempt % 6, &request.parts[0].range) {
+            (1..=5, _) => retry(Reason::Connect),
+            (_, None) => bad(),
+            (_, Some(range)) if range.contains(&poison) => bad(),
+            _ => GOOD,
+        };
+        let settled = bench.delivery.answer(bench.now, request.id, verdict);
+        delivered += settled.delivered;
+        rejected += settled.rejected;
+    }
+    assert_eq!((delivered, rejected), (511, 1));
+}
+
+#[test]
+fn a_trial_ends_when_one_of_its_parcels_is_too_large_too() {
+    let mut bench = Bench::new(2, Limits::default());
+    assert_eq!(bench.turn(bad()).0.len(), 2);
+    assert_eq!(bench.turn(Verdict::TooLarge).0, [(0, None)]);
+    while bench.request().is_some_and(|request| {
+        bench.delivery.answer(bench.now, request.id, GOOD);
+        true
+    }) {}
+    assert!(bench.delivery.idle());
+    // The next two that are refused joined, and pass alone, are told from it.
+    for handle in [2, 4, 6, 8] {
+        bench.delivery.push(item(handle, 8));
+        bench.delivery.push(item(handle + 1, 8));
+        if bench.turn(bad()).0.len() == 1 {
+            return;
+        }
+        bench.turn(GOOD);
+        bench.turn(GOOD);
+    }
+    panic!("it goes on joining what is refused when joined");
+}

@@ -265,6 +265,11 @@ fn spool_families(spool: &SpoolCounters, out: &mut Vec<MetricFamily>) {
             &spool.corrupt,
         ),
         (
+            "podvisor_spool_unclaimed_events_total",
+            "Records removed from the spool unsent, for no sink takes their form any more.",
+            &spool.unclaimed,
+        ),
+        (
             "podvisor_spool_replayed_events_total",
             "Records of earlier runs taken up from the spool.",
             &spool.replayed,

@@ -275,6 +275,8 @@ pub struct SpoolCounters {
     pub write_errors: Cell,
     /// Damaged records that were found.
     pub corrupt: Cell,
+    /// Records removed unread: no sink takes their form any more.
+    pub unclaimed: Cell,
     /// Records of earlier runs that were taken up.
     pub replayed: Cell,
 }

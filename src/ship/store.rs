@@ -122,6 +122,13 @@ impl Store {
         counters.oldest_ns.set(stats.oldest_ts_ns.unwrap_or(0));
         counters.write_errors.set(stats.write_errors);
         counters.corrupt.set(stats.corrupt_records);
+        if stats.unclaimed_records > counters.unclaimed.get() {
+            tracing::warn!(
+                records = stats.unclaimed_records,
+                "removed from the spool unsent: no sink takes them as they were written (its type or compression has changed)"
+            );
+        }
+        counters.unclaimed.set(stats.unclaimed_records);
         counters.replayed.set(self.replayed);
     }
 }

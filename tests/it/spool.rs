@@ -128,6 +128,41 @@ fn what_was_not_sent_at_the_end_is_sent_by_the_next_start() {
 }
 
 #[test]
+fn what_no_sink_takes_any_more_is_told_and_counted() {
+    let (place, receiver, port) = (Place::new(), Receiver::start(&[]), free_port());
+    receiver.down();
+    let yaml = config(
+        &receiver,
+        "'lines:500', 'touch:DIR/written', wait",
+        "mode: always",
+        "shutdown: { deadline: 3s, flushTimeout: 100ms }\n",
+    );
+    let running = place.run(&yaml);
+    wait_until(
+        "the service has written",
+        || place.exists("written"),
+        String::new,
+    );
+    running.stop();
+    receiver.up();
+    let more = format!("http: {{ listen: '127.0.0.1:{port}' }}\n");
+    let changed = config(&receiver, "'lines:5', wait", "mode: always", &more)
+        .replace("compression: none", "compression: gzip");
+    let mut running = place.run(&changed);
+    running.wait_line("no sink takes them");
+    wait_until(
+        "it is counted",
+        || {
+            let text = get(port, "/metrics").unwrap_or_default().1;
+            metric(&text, "podvisor_spool_unclaimed_events_total", &[]) == 500.0
+        },
+        String::new,
+    );
+    receiver.wait_count(5);
+    running.stop();
+}
+
+#[test]
 fn a_kill_loses_nothing_that_was_taken_in() {
     let (place, receiver) = (Place::new(), Receiver::start(&["503:0.3"]));
     for _ in 0..4 {

@@ -41,15 +41,20 @@ impl Announcer {
         }
     }
 
-    /// Puts one record into the sink's queue if it lost something and is not failing.
-    pub fn tell_losses(&mut self, desk: &mut Desk, at: usize) {
+    /// Puts one record into the sink's queue if it lost something and is not failing. If it is too early, says when.
+    pub fn tell_losses(&mut self, desk: &mut Desk, at: usize) -> Option<Instant> {
         let sink = &mut desk.sinks[at];
+        sink.hear_of_losses(&desk.counters.sinks[at].counters);
         let nothing = sink.unsaid.iter().all(|lost| *lost == 0);
-        let early = self.said[at].is_some_and(|said| said.elapsed() < EVERY);
-        if nothing || sink.delivery.failing() || (early && !desk.draining) {
-            return;
+        if nothing || sink.delivery.failing() {
+            return None;
         }
-        self.said[at] = Some(Instant::now());
+        let now = Instant::now();
+        let due = self.said[at].map_or(now, |said| said + EVERY);
+        if due > now && !desk.draining {
+            return Some(due);
+        }
+        self.said[at] = Some(now);
         let unsaid = std::mem::take(&mut sink.unsaid);
         let reasons: Vec<String> = Loss::ALL
             .iter()
@@ -67,6 +72,7 @@ impl Announcer {
         if let Some(parcel) = self.parcel(lane, &text, desk) {
             desk.give(at, parcel);
         }
+        None
     }
 
     fn parcel(&mut self, lane: usize, text: &str, desk: &Desk) -> Option<Parcel> {
@@ -85,14 +91,15 @@ impl Announcer {
             seq: (1 << 62) + self.next,
             source: self.identity.source_id,
             form: plan.form,
-            class: Class::Evictable,
+            // Else what it tells of would be lost with it. There is at most one while a sink fails.
+            class: Class::Held,
             records: 1,
             raw_len: u32::try_from(raw.len()).unwrap_or(u32::MAX),
             first_ts_ns: record.ts_ns,
             held: desk
                 .flow
                 .budget
-                .take(packed.len() + PARCEL_OVERHEAD, Class::Evictable),
+                .take(packed.len() + PARCEL_OVERHEAD, Class::Held),
             bytes: Bytes::from(packed),
             per_service: Box::default(),
             mourned: AtomicBool::new(true),

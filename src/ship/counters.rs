@@ -150,6 +150,8 @@ impl<const N: usize> Histogram<N> {
 pub struct SinkCounters {
     /// Records given to it: `taken = sent + dropped + queued + spooled`, at rest.
     pub taken: Cell,
+    /// Of the dropped ones, those that never came to the shipper, whose log does not tell of them by itself.
+    pub lost_before: Cell,
     /// Records that the receiver has taken.
     pub sent: Cell,
     /// Bytes of them on the wire, after compression.

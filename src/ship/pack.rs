@@ -144,11 +144,11 @@ impl Bench {
             self.lose(lane, records);
             return;
         };
-        // The shipper makes room as parcels come in. Should it hang (a spool on a dead disk), memory still ends here.
+        // The shipper makes room as it takes parcels in. Should it hang (a spool on a dead disk), memory still ends here.
         let budget = &self.flow.budget;
         let most = budget.limit() + budget.limit() / 4;
         let behind = self.out.capacity() < self.out.max_capacity();
-        let room = budget.used() <= most || (behind && budget.wait_for(most, PATIENCE));
+        let room = !behind || budget.used() <= most || budget.wait_for(most, PATIENCE);
         if !room {
             self.lose(lane, records);
             self.shelf.give(arena);
@@ -189,6 +189,7 @@ impl Bench {
             sink.counters
                 .dropped(Loss::QueueFull)
                 .add(u64::from(records));
+            sink.counters.lost_before.add(u64::from(records));
         }
     }
 }

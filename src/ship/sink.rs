@@ -41,6 +41,8 @@ pub(super) struct Sink {
     pub progress: Instant,
     /// Records lost that no record has told of yet, by [`Loss`].
     pub unsaid: [u64; Loss::ALL.len()],
+    /// Of the records lost on the way to the shipper, those that are in `unsaid`.
+    heard_of: u64,
     failing_since: Option<Instant>,
     said: Option<Instant>,
     /// The log has it that it fails.
@@ -75,6 +77,7 @@ impl Sink {
             wake: Rc::default(),
             progress: Instant::now(),
             unsaid: [0; Loss::ALL.len()],
+            heard_of: 0,
             failing_since: None,
             said: None,
             said_so: false,
@@ -85,6 +88,13 @@ impl Sink {
     pub fn lose(&mut self, counters: &SinkCounters, loss: Loss, records: u64) {
         counters.dropped(loss).add(records);
         self.unsaid[loss as usize] += records;
+    }
+
+    /// Hears of the records that were lost, and counted, on the way to the shipper.
+    pub fn hear_of_losses(&mut self, counters: &SinkCounters) {
+        let lost = counters.lost_before.get();
+        self.unsaid[Loss::QueueFull as usize] += lost - self.heard_of;
+        self.heard_of = lost;
     }
 
     /// Takes an answer in, and the books with it. The entries it returns are done with.

@@ -82,7 +82,7 @@ async fn serve(
 async fn follow(desk: Shared, announcer: Rc<RefCell<Announcer>>, at: usize) {
     let wake = Rc::clone(&desk.borrow().sinks[at].wake);
     loop {
-        announcer
+        let to_say = announcer
             .borrow_mut()
             .tell_losses(&mut desk.borrow_mut(), at);
         let step = desk.borrow_mut().step(at);
@@ -92,7 +92,10 @@ async fn follow(desk: Shared, announcer: Rc<RefCell<Announcer>>, at: usize) {
             }
             Step::Wait(until) => {
                 let watchdog = Instant::now() + WATCHDOG;
-                let until = until.map_or(watchdog, |until| until.min(watchdog));
+                let until = [until, to_say]
+                    .into_iter()
+                    .flatten()
+                    .fold(watchdog, Instant::min);
                 tokio::select! {
                     () = wake.notified() => {}
                     () = sleep_until(until.into()) => {}

@@ -90,7 +90,11 @@ services:
 "
     ));
     running.wait_line("failed for good");
-    running.wait_until("metrics are there", || get(port, "/metrics").is_some());
+    // The two start side by side: which is told of first is not said.
+    let settled = "podvisor_service_state{name=\"web\",state=\"ready\"} 1";
+    running.wait_until("metrics are there", || {
+        get(port, "/metrics").is_some_and(|(_, text)| text.contains(settled))
+    });
     let (status, text) = get(port, "/metrics").unwrap();
     assert_eq!(status, 200);
     for wanted in [

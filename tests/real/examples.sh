@@ -188,7 +188,7 @@ quickstart() {
   local since
   until_true 30 "the tour is over" grep -q "that was the tour" "$work/log"
   since=$(date +%s%N)
-  ended "web db" "$since"
+  ended "web db logs" "$since"
   told "ready in $ready_ms ms, ended by itself, in order"
 }
 

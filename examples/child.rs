@@ -22,6 +22,9 @@
 //! | `cat:FILE` | says what is in a file |
 //! | `spew:BYTES` | writes that many bytes in lines of 100 |
 //! | `lines:COUNT[:MICROS]` | writes numbered lines, as fast as it can, or one every so many microseconds |
+//! | `burn:MS` | computes until it has used that much CPU time in user mode |
+//! | `hold:BYTES` | keeps that much memory, written to |
+//! | `open:N` | keeps N files open |
 //! | `wait` | waits for ever |
 #![expect(
     clippy::disallowed_types,
@@ -70,6 +73,12 @@ fn main() {
             "rm" => drop(std::fs::remove_file(rest)),
             "ignore" => ignore(by_name(rest)),
             "on" => on(&fields),
+            "burn" => burn(millis(rest)),
+            "hold" => std::mem::forget(vec![1_u8; rest.parse().unwrap()]),
+            "open" => {
+                let opened = (0..rest.parse().unwrap()).map(|_| File::open("/dev/null").unwrap());
+                std::mem::forget(opened.collect::<Vec<_>>());
+            }
             "exit" => exit(rest.parse().unwrap()),
             "die" => die(by_name(rest)),
             "once" => {
@@ -119,6 +128,21 @@ fn millis(text: &str) -> Duration {
 
 fn by_name(name: &str) -> Signal {
     Signal::from_str(&format!("SIG{name}")).unwrap()
+}
+
+fn burn(time: Duration) {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let used = || {
+        let user = getrusage(UsageWho::RUSAGE_SELF).unwrap().user_time();
+        Duration::from_micros(u64::try_from(user.tv_sec() * 1_000_000 + user.tv_usec()).unwrap())
+    };
+    let until = used() + time;
+    let mut number = 1_u64;
+    while used() < until {
+        for _ in 0..100_000 {
+            number = std::hint::black_box(number.wrapping_mul(6_364_136_223_846_793_005) + 1);
+        }
+    }
 }
 
 fn mark(file: &str, text: &str) {

@@ -11,6 +11,7 @@
 //! | [`logs`] | pipes, lines, rings, console |
 //! | [`view`] | the snapshot that the supervisor publishes |
 //! | [`metrics`], [`http`] | read the view: families, health, pages |
+//! | [`usage`] | what the services' processes and the container use |
 //! | [`supervisor`] | the driver: one thread, one loop, turns actions into deeds |
 //! | [`ship`] | records to parcels to sinks: encode, compress, keep, send |
 //! | [`receive`] | the other end, small: takes what sinks send, shows and counts it, fails to order |
@@ -30,4 +31,5 @@ pub mod ship;
 pub mod supervisor;
 pub mod telemetry;
 pub mod units;
+pub mod usage;
 pub mod view;

@@ -23,6 +23,8 @@ pub struct View {
     pub start_durations: Histogram,
     /// How long stops took.
     pub stop_durations: Histogram,
+    /// What became of changed configs.
+    pub reloads: Reloads,
     /// Counts that belong to no service.
     pub totals: Totals,
 }
@@ -36,6 +38,7 @@ impl View {
             started: false,
             start_duration: None,
             config_hash: Arc::from(""),
+            reloads: Reloads::default(),
             start_durations: Histogram::default(),
             stop_durations: Histogram::default(),
             totals: Totals::default(),
@@ -72,6 +75,30 @@ impl Phase {
             Self::Running => "running",
             Self::Draining => "draining",
             Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// Configs that were taken over while podvisor ran. The first one counts as a success at the start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reloads {
+    /// Reloads that were carried out.
+    pub ok: u64,
+    /// Reloads that were refused.
+    pub failed: u64,
+    /// Whether the last one was carried out.
+    pub last_ok: bool,
+    /// When that was, in Unix seconds.
+    pub last_at: f64,
+}
+
+impl Default for Reloads {
+    fn default() -> Self {
+        Self {
+            ok: 0,
+            failed: 0,
+            last_ok: true,
+            last_at: 0.0,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room, and the rooms of ours that it may name.
-const MAY_IMPORT: [(&str, &[&str]); 13] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("units", &[]),
     ("exit", &[]),
     ("config", &["units", "exit"]),
@@ -18,7 +18,11 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("logs", &["config", "units"]),
     ("ship", &["logs", "config", "units"]),
     ("receive", &["ship", "logs", "units"]),
-    ("metrics", &["view", "core", "logs", "ship", "units"]),
+    ("usage", &["process", "view"]),
+    (
+        "metrics",
+        &["view", "core", "logs", "ship", "usage", "units"],
+    ),
     ("http", &["view", "metrics", "core", "units"]),
     ("telemetry", &["logs", "units"]),
     (
@@ -30,6 +34,7 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
             "core",
             "view",
             "process",
+            "usage",
             "logs",
             "ship",
             "metrics",

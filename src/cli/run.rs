@@ -22,6 +22,7 @@ use crate::logs::{self, Format, LogPlane, ServiceId, ServiceOptions, ServiceSpec
 use crate::process::{self, terminal::Foreground};
 use crate::supervisor::{self, Cause, Setup, Signals, start};
 use crate::telemetry::own_log::{self, OwnLog};
+use crate::usage::Watcher;
 use crate::view::View;
 
 /// How many of a service's last lines the termination message carries.
@@ -223,7 +224,14 @@ fn supervise(
     let view = Arc::new(ArcSwap::from_pointee(View::empty()));
     let pulse = Arc::new(Pulse::new());
     let shipped = shipper.as_ref().map(|shipper| shipper.counters().clone());
-    let metrics = crate::metrics::Metrics::new(view.clone(), Some(logs.clone()), shipped);
+    let usage = match listener {
+        Some(_) => Some(Watcher::start(view.clone(), config.http.collect_interval.0))
+            .transpose()
+            .map_err(|e| Refused::Internal(e.to_string()))?,
+        None => None,
+    };
+    let metrics = crate::metrics::Metrics::new(view.clone(), Some(logs.clone()), shipped)
+        .with_usage(usage.clone());
     if let Some(listener) = listener {
         let shared = http::Shared::new(view.clone(), pulse.clone(), metrics);
         listener
@@ -242,6 +250,7 @@ fn supervise(
         logs,
         log_events,
         shipper,
+        usage,
         view,
         pulse,
         signals,

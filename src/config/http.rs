@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
+use crate::units::HumanDuration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
@@ -12,11 +13,22 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 pub const DEFAULT_PORT: u16 = 4747;
 
 /// Health endpoints and metrics.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Http {
     /// Address and port, or `off`. Default: `0.0.0.0:4747`.
     pub listen: Listen,
+    /// How often what the services and the container use is looked at, while somebody scrapes. Default: 10s.
+    pub collect_interval: HumanDuration,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: Listen::default(),
+            collect_interval: HumanDuration::from_millis(10_000),
+        }
+    }
 }
 
 /// Where to listen.

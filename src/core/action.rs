@@ -86,6 +86,8 @@ pub enum Fact {
         ending: Ending,
         ran: Duration,
     },
+    /// The kernel killed it for want of memory.
+    OutOfMemory { service: ServiceId },
     /// It ended, and others of it live on; they are being stopped.
     Survivors { service: ServiceId },
     /// Its program could not be run.

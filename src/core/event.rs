@@ -170,6 +170,11 @@ pub enum Event {
         incarnation: Incarnation,
         fault: ExecFault,
     },
+    /// The kernel killed the main process for want of memory; [`Event::Exited`] follows.
+    OutOfMemory {
+        service: ServiceId,
+        incarnation: Incarnation,
+    },
     /// The main process ended. `survivors`: others of the service live on.
     Exited {
         service: ServiceId,

@@ -160,6 +160,10 @@ impl Core {
             } => {
                 self.exec_failed(service, incarnation, fault, now);
             }
+            Event::OutOfMemory {
+                service,
+                incarnation,
+            } => self.out_of_memory(service, incarnation),
             Event::Exited {
                 service,
                 incarnation,

@@ -22,6 +22,18 @@ impl Core {
         }
     }
 
+    /// The kernel killed its main process for want of memory.
+    pub(super) fn out_of_memory(&mut self, id: ServiceId, incarnation: Incarnation) {
+        if self.services[id.index()].run_of(incarnation).is_none()
+            && self.side_of(id, incarnation).is_none()
+        {
+            return self.stale(id);
+        }
+        self.services[id.index()].tally.oom_kills += 1;
+        self.mark(id);
+        self.report(Fact::OutOfMemory { service: id });
+    }
+
     /// Its program runs.
     pub(super) fn exec_ok(&mut self, id: ServiceId, incarnation: Incarnation, now: Tick) {
         let stopping = matches!(self.services[id.index()].state, State::Stopping(..));

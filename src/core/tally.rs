@@ -95,6 +95,8 @@ pub struct Tally {
     pub stops_graceful: u64,
     /// Stops in which something had to be killed.
     pub stops_killed: u64,
+    /// Ends by the kernel, for want of memory.
+    pub oom_kills: u64,
     /// Probe attempts, by probe.
     pub probes: [ProbeTally; 3],
     /// Cron runs that were skipped because the previous one still ran.

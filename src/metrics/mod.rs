@@ -11,6 +11,7 @@ mod own;
 mod services;
 mod ship;
 mod supervisor;
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use crate::logs::LogPlane;
 use crate::ship::counters::ShipCounters;
+use crate::usage::Watcher;
 use crate::view::View;
 
 /// Which text format.
@@ -56,6 +58,7 @@ pub struct Metrics {
     view: Arc<ArcSwap<View>>,
     logs: Option<LogPlane>,
     ship: Option<Arc<ShipCounters>>,
+    usage: Option<Watcher>,
     requests: Requests,
 }
 
@@ -70,8 +73,16 @@ impl Metrics {
             view,
             logs,
             ship,
+            usage: None,
             requests: Requests::default(),
         }
+    }
+
+    /// Shows what the services and the container use, too.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Option<Watcher>) -> Self {
+        self.usage = usage;
+        self
     }
 
     /// Counts one request to the endpoint.
@@ -101,6 +112,9 @@ impl Metrics {
         }
         if let Some(ship) = &self.ship {
             ship::families(ship, &mut families);
+        }
+        if let Some(usage) = &self.usage {
+            usage::families(&usage.scrape(), &mut families);
         }
         own::families(&mut families);
         families.retain(|family| !family.get_metric().is_empty());

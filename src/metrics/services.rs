@@ -180,7 +180,12 @@ fn counters(view: &View, out: &mut Vec<MetricFamily>) {
         "podvisor_service_stale_events_total",
         "Events of an earlier life of the service, which had no effect.",
     );
+    let mut oom = Family::counter(
+        "podvisor_oom_kills_total",
+        "Ends of the main process by the kernel, for want of memory.",
+    );
     for service in &view.services {
+        oom.add(&[("name", &service.name)], service.tally.oom_kills as f64);
         stale.add(
             &[("name", &service.name)],
             service.tally.stale_events as f64,
@@ -219,7 +224,7 @@ fn counters(view: &View, out: &mut Vec<MetricFamily>) {
             skipped.add(&[("name", name)], tally.cron_skipped as f64);
         }
     }
-    for family in [starts, restarts, exits, stops, skipped, stale] {
+    for family in [starts, restarts, exits, stops, skipped, stale, oom] {
         family.into(out);
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn families(view: &View, requests: &Requests, out: &mut Vec<MetricFam
     let mut config = Family::gauge("podvisor_config_info", "The config's hash.");
     config.add(&[("hash", &view.config_hash)], 1.0);
     config.into(out);
+    reloads(view, out);
     let mut zombies = Family::counter("podvisor_zombies_reaped_total", "Processes reaped.");
     zombies.add(&[("origin", "service")], view.totals.reaped_service as f64);
     zombies.add(&[("origin", "orphan")], view.totals.reaped_orphan as f64);
@@ -57,11 +58,45 @@ pub(super) fn families(view: &View, requests: &Requests, out: &mut Vec<MetricFam
     let mut http = Family::counter("podvisor_http_requests_total", "Requests to this endpoint.");
     for (path, counts) in PATHS.iter().zip(&requests.0) {
         for (code, count) in CODES.iter().zip(counts) {
-            let labels = [("path", *path), ("code", &*code.to_string())];
-            http.add(&labels, count.load(Ordering::Relaxed) as f64);
+            let count = count.load(Ordering::Relaxed);
+            if count > 0 || is_usual(path, *code) {
+                let labels = [("path", *path), ("code", &*code.to_string())];
+                http.add(&labels, count as f64);
+            }
         }
     }
     http.into(out);
+}
+
+/// What a path answers in order; it is counted from 0 on. Others are there once they occur.
+fn is_usual(path: &str, code: u16) -> bool {
+    match path {
+        "metrics" => code == 200,
+        "other" => matches!(code, 200 | 404 | 405),
+        _ => matches!(code, 200 | 503),
+    }
+}
+
+fn reloads(view: &View, out: &mut Vec<MetricFamily>) {
+    let mut counts = Family::counter(
+        "podvisor_config_reloads_total",
+        "Configs that were to be taken over while podvisor ran, by what became of them.",
+    );
+    counts.add(&[("result", "success")], view.reloads.ok as f64);
+    counts.add(&[("result", "failure")], view.reloads.failed as f64);
+    counts.into(out);
+    let mut success = Family::gauge(
+        "podvisor_config_last_reload_success",
+        "Whether the last config was taken over; 1 from the start.",
+    );
+    success.add(&[], flag(view.reloads.last_ok));
+    success.into(out);
+    let mut at = Family::gauge(
+        "podvisor_config_last_reload_timestamp_seconds",
+        "When that was.",
+    );
+    at.add(&[], view.reloads.last_at);
+    at.into(out);
 }
 
 fn signals(view: &View, out: &mut Vec<MetricFamily>) {

@@ -39,6 +39,8 @@ use crate::process::descendants::Descendants;
 use crate::process::reaper::Reaper;
 use crate::ship::Shipper;
 use crate::telemetry::own_log::OwnLog;
+use crate::usage::Watcher;
+use crate::usage::cgroup::OomEvents;
 use crate::view::{LoopLag, View};
 
 use children::Children;
@@ -70,6 +72,8 @@ pub struct Setup {
     pub log_events: mpsc::Receiver<LogEvent>,
     /// Where the lines are shipped, if anywhere.
     pub shipper: Option<Shipper>,
+    /// Who looks at what the services use, if anybody does.
+    pub usage: Option<Watcher>,
     /// Where the view is published.
     pub view: Arc<ArcSwap<View>>,
     /// How the health endpoint looks whether the loop turns.
@@ -115,6 +119,8 @@ struct Supervisor {
     walker: Descendants,
     logs: LogPlane,
     shipper: Option<Shipper>,
+    usage: Option<Watcher>,
+    oom: OomEvents,
     /// Pipes that the log plane was too busy to take.
     unattached: Vec<Source>,
     mailbox: Mailbox,
@@ -158,7 +164,7 @@ async fn drive(setup: Setup) -> Result<Ended, crate::core::GraphError> {
     let (mut signals, mut child) = setup.signals.split();
     let mut log_events = setup.log_events;
     let graph = crate::core::Graph::new(&setup.config.services)?;
-    let clock = Clock::start();
+    let mut clock = Clock::start();
     let ground = setup.ground.into_ground();
     let core = Core::new(graph, setup.settings, fastrand::u64(..), clock.now());
     let (mailbox, mut messages) = Mailbox::new();
@@ -169,7 +175,14 @@ async fn drive(setup: Setup) -> Result<Ended, crate::core::GraphError> {
         .map(|(name, service)| (Arc::from(name), Rc::new(service)))
         .collect();
     let lag = Arc::new(LoopLag::default());
-    let published = publish::Publisher::new(setup.view, &core, setup.config_hash, lag.clone());
+    let started_at = clock.wall(clock.now());
+    let published = publish::Publisher::new(
+        setup.view,
+        &core,
+        setup.config_hash,
+        lag.clone(),
+        started_at,
+    );
     let mut supervisor = Supervisor {
         core,
         clock,
@@ -182,6 +195,8 @@ async fn drive(setup: Setup) -> Result<Ended, crate::core::GraphError> {
         walker: Descendants::new(),
         logs: setup.logs,
         shipper: setup.shipper,
+        usage: setup.usage,
+        oom: OomEvents::new(&crate::usage::cgroup::Place::of_self()),
         unattached: Vec::new(),
         whole_group: setup.whole_group,
         mailbox,

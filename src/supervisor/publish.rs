@@ -25,6 +25,7 @@ impl Publisher {
         core: &Core,
         config_hash: String,
         lag: Arc<LoopLag>,
+        started_at: f64,
     ) -> Self {
         let totals = Totals {
             loop_lag: lag,
@@ -32,6 +33,7 @@ impl Publisher {
         };
         let mut first = View::clone(&to.load());
         first.config_hash = Arc::from(config_hash);
+        first.reloads.last_at = started_at;
         to.store(Arc::new(first));
         Self {
             to,

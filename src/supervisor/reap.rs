@@ -7,7 +7,7 @@ use super::{Supervisor, TaskKey};
 use crate::core::{Ending, Event, Incarnation, ProbeOutcome, ServiceId};
 use crate::process::descendants;
 use crate::process::plan::Plan;
-use crate::process::reaper::Ended;
+use crate::process::reaper::{Ended, Usage};
 use crate::process::report::Report;
 
 /// How many zombies one turn reaps, so that ten thousand orphans delay no stop signal.
@@ -22,11 +22,12 @@ impl Supervisor {
             let Some(pid) = self.reaper.peek() else {
                 return self.after_reaping(orphans);
             };
-            let Some((ended, _usage)) = self.reaper.reap(pid) else {
+            let Some((ended, usage)) = self.reaper.reap(pid) else {
                 continue;
             };
             let child = self.children.remove(pid);
             self.published.count_reaped(child.is_some());
+            self.tell_usage(pid, child.as_ref(), usage);
             match child {
                 Some(child) => self.child_ended(pid, child, ending(ended)),
                 None => {
@@ -37,6 +38,19 @@ impl Supervisor {
         }
         self.more_zombies = true;
         self.after_reaping(orphans);
+    }
+
+    /// What the dead used goes to the books of its service.
+    fn tell_usage(&self, pid: Pid, child: Option<&Child>, used: Usage) {
+        let Some(watcher) = &self.usage else { return };
+        match child.map(|child| child.owner) {
+            Some(Owner::Main(service, _)) => {
+                watcher.reaped_main(&self.services[service.index()].0, used);
+            }
+            None => watcher.reaped_orphan(pid, used),
+            // podvisor's own errands.
+            Some(Owner::Probe(..) | Owner::StopCommand(..)) => {}
+        }
     }
 
     fn after_reaping(&mut self, orphans: bool) {
@@ -86,6 +100,9 @@ impl Supervisor {
     }
 
     fn main_ended(&mut self, service: ServiceId, incarnation: Incarnation, ending: Ending) {
+        if ending == Ending::Signal(libc::SIGKILL) {
+            self.look_for_oom(service, incarnation);
+        }
         let survivors = self.has_survivors(service, incarnation);
         if let Some(life) = self.children.life((service, incarnation)) {
             life.awaits_gone = survivors;
@@ -99,6 +116,18 @@ impl Supervisor {
             ending,
             survivors,
         });
+    }
+
+    /// A SIGKILL that podvisor did not send: was it the kernel's, for want of memory?
+    fn look_for_oom(&mut self, service: ServiceId, incarnation: Incarnation) {
+        let life = self.children.life((service, incarnation));
+        let own = life.is_some_and(|life| life.last_signal == Some(libc::SIGKILL));
+        if !own && self.oom.take() {
+            self.queue.push_back(Event::OutOfMemory {
+                service,
+                incarnation,
+            });
+        }
     }
 
     /// Whether others of the service live on. What its main process had as children is podvisor's now, so one look

@@ -40,6 +40,12 @@ pub(super) fn say(core: &Core, single: bool, fact: &Fact) {
                 tracing::warn!(service = &*service, %ending, %ran, "ended");
             }
         }
+        Fact::OutOfMemory { service } => {
+            tracing::error!(
+                service = &*name(service),
+                "killed by the kernel: the container is out of memory"
+            );
+        }
         Fact::Survivors { service } => {
             tracing::info!(
                 service = &*name(service),

@@ -412,6 +412,10 @@ fn birth(event: &Event) -> Option<(ServiceId, Incarnation)> {
             incarnation,
             ..
         }
+        | Event::OutOfMemory {
+            service,
+            incarnation,
+        }
         | Event::Exited {
             service,
             incarnation,

@@ -25,3 +25,4 @@ mod ship;
 mod shutdown;
 mod signals;
 mod spool;
+mod usage;

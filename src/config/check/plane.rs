@@ -1,5 +1,7 @@
 //! `logs:` and `telemetry:`: addresses, compression, spool; and what has no effect in this version.
 
+use std::time::Duration;
+
 use http::Uri;
 
 use super::{Checker, Scope, command};
@@ -12,6 +14,9 @@ const NOT_YET: [(&str, &[&str]); 1] = [("telemetry", &["otlp"])];
 const MIN_MEMORY: u64 = 1024 * 1024;
 /// A batch's bounds. A gRPC server takes 4 MiB by default.
 const BATCH_BYTES: std::ops::RangeInclusive<u64> = 64 * 1024..=4 * 1024 * 1024;
+/// How often `/proc` is looked at.
+const COLLECT: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(300);
 /// The most sinks: each costs memory and a label value.
 const MAX_SINKS: usize = 16;
 
@@ -45,6 +50,17 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 scope.warn(&["spool"], "nothing is spooled without a sink");
             }
         }
+    }
+    let interval = config.http.collect_interval;
+    if let Some(mut scope) = checker.section("http")
+        && !COLLECT.contains(&interval.get())
+    {
+        scope
+            .error(
+                &["collectInterval"],
+                format!("`{interval}` is out of bounds"),
+            )
+            .help("between 1s and 5m");
     }
     if let (Some(otlp), Some(mut scope)) = (&config.telemetry.otlp, checker.section("telemetry")) {
         endpoint(&mut scope, &["otlp", "endpoint"], &otlp.endpoint);

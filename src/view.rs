@@ -15,6 +15,8 @@ pub struct View {
     pub phase: Phase,
     /// All required services have been ready (or completed) at once, some time.
     pub started: bool,
+    /// When podvisor began, in Unix seconds.
+    pub began_at: f64,
     /// From podvisor's start until `started`, once it is.
     pub start_duration: Option<Duration>,
     /// First 8 hex digits of the config's hash.
@@ -36,6 +38,7 @@ impl View {
             services: Vec::new(),
             phase: Phase::Starting,
             started: false,
+            began_at: 0.0,
             start_duration: None,
             config_hash: Arc::from(""),
             reloads: Reloads::default(),
@@ -158,6 +161,8 @@ pub struct ServiceView {
     pub started_at: Option<f64>,
     /// When it was last ready.
     pub ready_at: Option<f64>,
+    /// Its first start: when its process was started, and when it was ready (a oneshot: completed).
+    pub first: (Option<f64>, Option<f64>),
     /// From its last start to ready (a oneshot: to its end).
     pub start_duration: Option<Duration>,
     /// The last exit.

@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use http::{HeaderValue, StatusCode, header};
+
+use super::reply::{HTML, Reply};
 use crate::view::{LastExit, ServiceView, View};
 
 /// How many services the page shows.
@@ -16,13 +19,27 @@ body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding
 h1{font-size:1.4rem;margin:0}p{margin:.3rem 0 1.2rem;color:var(--dim)}a{color:inherit}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.35rem .8rem .35rem 0;border-bottom:1px solid var(--line)}
-th{font-weight:600;color:var(--dim)}td.n{text-align:right}
+th{font-weight:600;color:var(--dim)}.n{text-align:right}
 .ready,.completed{color:var(--good)}.failed,.backoff{color:var(--bad)}
+.w{width:60%}.w i{display:block;height:.8rem;min-width:2px;border-radius:2px;background:var(--good)}
+.w i.open{background:repeating-linear-gradient(45deg,var(--busy) 0 4px,transparent 4px 8px)}
+h2{font-size:1.05rem;margin:2rem 0 .2rem}@media(max-width:40rem){.o{display:none}}
 .running,.starting,.blocked,.stopping{color:var(--busy)}.pending,.stopped{color:var(--dim)}
 </style>"#;
 
+/// The page as an answer. Whatever a name might smuggle in, a browser loads nothing and runs nothing.
+pub(super) fn reply(view: &View) -> Reply {
+    let mut reply = super::reply::reply(StatusCode::OK, HTML, render(view));
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    let policy = HeaderValue::from_static(policy);
+    reply
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, policy);
+    reply
+}
+
 /// The page.
-pub(super) fn render(view: &View) -> String {
+fn render(view: &View) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |t| t.as_secs_f64());
@@ -40,7 +57,7 @@ pub(super) fn render(view: &View) -> String {
         "<h1>podvisor {}</h1><p>{} · {ready} of {required} required services ready · \
          <a href=/livez?verbose>livez</a> <a href=/readyz?verbose>readyz</a> \
          <a href=/startupz?verbose>startupz</a> <a href=/metrics>metrics</a></p>\
-         <table><tr><th>service<th>state<th>pid<th>uptime<th>restarts<th>last exit<th>reason</tr>",
+         <table><tr><th>service<th>state<th class=n>pid<th class=n>uptime<th class=n>restarts<th class=o>last exit<th class=o>reason</tr>",
         env!("CARGO_PKG_VERSION"),
         view.phase.name(),
     );
@@ -48,6 +65,7 @@ pub(super) fn render(view: &View) -> String {
         row(&mut page, service, now);
     }
     page.push_str("</table>");
+    waterfall(&mut page, view, now);
     if view.services.len() > MOST {
         let _ = write!(page, "<p>… and {} more", view.services.len() - MOST);
     }
@@ -69,10 +87,61 @@ fn row(page: &mut String, service: &ServiceView, now: f64) {
         .unwrap_or_default();
     let _ = write!(
         page,
-        "<tr><td>{}<td class={state}>{state}<td class=n>{pid}<td class=n>{uptime}<td class=n>{restarts}<td>{exit}<td>{}</tr>",
+        "<tr><td>{}<td class={state}>{state}<td class=n>{pid}<td class=n>{uptime}<td class=n>{restarts}<td class=o>{exit}<td class=o>{}</tr>",
         escape(&service.name),
         escape(&service.reason),
     );
+}
+
+/// When each service was started first, and until when that took, from podvisor's own start.
+fn waterfall(page: &mut String, view: &View, now: f64) {
+    let mut bars: Vec<(f64, f64, bool, &str)> = view
+        .services
+        .iter()
+        .filter_map(|service| {
+            let start = service.first.0? - view.began_at;
+            let end = service.first.1.unwrap_or(now) - view.began_at;
+            Some((start, end, service.first.1.is_none(), &*service.name))
+        })
+        .collect();
+    bars.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.3.cmp(b.3)));
+    // What is not ready yet does not squeeze the others together.
+    let closed = bars.iter().filter(|(.., open, _)| !open);
+    let last = closed.map(|(_, end, ..)| *end).fold(0.0, f64::max);
+    let starts = bars.iter().map(|(start, ..)| *start).fold(0.0, f64::max);
+    let whole = last.max(starts * 1.05).max(0.001);
+    if bars.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<h2>Start-up</h2><table><tr><th>service<th class=n>started<th class=n>took<th></tr>",
+    );
+    for (start, end, open, name) in bars.into_iter().take(MOST) {
+        let percent = |time: f64| (time / whole * 100.0).clamp(0.0, 100.0);
+        let (left, right) = (percent(start), percent(end));
+        let (took, class) = if open {
+            ("not ready yet".to_owned(), "open")
+        } else {
+            (seconds(end - start), "done")
+        };
+        let _ = write!(
+            page,
+            "<tr><td>{}<td class=n>{}<td class=n>{took}<td class=w><i class={class} style=\"margin-left:{left:.2}%;width:{:.2}%\"></i></tr>",
+            escape(name),
+            seconds(start),
+            right - left,
+        );
+    }
+    page.push_str("</table>");
+}
+
+/// A short time for people: `12ms`, `3.4s`.
+fn seconds(time: f64) -> String {
+    match time.max(0.0) {
+        time if time < 1.0 => format!("{:.0}ms", time * 1000.0),
+        time if time < 120.0 => format!("{time:.1}s"),
+        time => ago(time),
+    }
 }
 
 fn last_exit(exit: LastExit, now: f64) -> String {
@@ -127,6 +196,12 @@ mod tests {
             .map(ago)
             .into();
         assert_eq!(all, ["0s", "59s", "119s", "2m", "2h", "2d"]);
+    }
+
+    #[test]
+    fn short_times_keep_their_digits() {
+        let all: Vec<String> = [0.0, 0.0124, 3.44, 600.0].map(seconds).into();
+        assert_eq!(all, ["0ms", "12ms", "3.4s", "10m"]);
     }
 
     #[test]

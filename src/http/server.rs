@@ -22,7 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::task::{AbortHandle, LocalSet};
 
-use super::reply::{HTML, Reply, TEXT, reply};
+use super::reply::{Reply, TEXT, reply};
 use super::{Shared, health, metrics, page};
 
 /// Connections at the same time.
@@ -206,7 +206,7 @@ fn route(request: &Request<Incoming>, shared: &Shared) -> Reply {
         "/readyz" => health::readyz(&shared.view.load(), query),
         "/startupz" => health::startupz(&shared.view.load(), query),
         "/metrics" => metrics::metrics(&shared.metrics, request.headers()),
-        "/" => reply(StatusCode::OK, HTML, page::render(&shared.view.load())),
+        "/" => page::reply(&shared.view.load()),
         path => match path.strip_prefix("/readyz/") {
             Some(name) => health::readyz_of(&shared.view.load(), name, query),
             None => reply(

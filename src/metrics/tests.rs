@@ -27,10 +27,12 @@ fn service(name: &str) -> Arc<ServiceView> {
         pid: Some(12),
         started_at: Some(1.5),
         ready_at: Some(1.6),
+        first: (None, None),
         start_duration: Some(Duration::from_millis(20)),
         last_exit: Some(LastExit {
+            // In truth one of them.
             code: Some(3),
-            signal: None,
+            signal: Some(9),
             at: 2.5,
         }),
         backoff: Duration::from_secs(1),
@@ -193,6 +195,7 @@ fn with_logs(metrics: Metrics) -> Vec<prometheus::proto::MetricFamily> {
         taps: Vec::new(),
     };
     let (logs, _events) = LogPlane::start(config).unwrap();
+    logs.services()[0].counters().last_line_ns.set(1);
     Metrics::new(metrics.view, Some(logs), Some(Arc::new(ship(1))))
         .with_usage(metrics.usage)
         .gather()
@@ -239,8 +242,15 @@ fn the_list_in_docs_is_up_to_date() {
         } else {
             labels.join(", ")
         };
+        let promised = PROMISED.lines().any(|line| line == family.name());
+        let standard = family.name().starts_with("process_");
+        let stability = if promised || standard {
+            "stable"
+        } else {
+            "experimental"
+        };
         text += &format!(
-            "| `{}` | {kind} | {labels} | {} |\n",
+            "| `{}` | {kind} | {labels} | {stability} | {} |\n",
             family.name(),
             family.help()
         );
@@ -256,11 +266,14 @@ fn the_list_in_docs_is_up_to_date() {
     );
 }
 
+/// The families that are not to change.
+const PROMISED: &str = include_str!("../../tests/promised_families.txt");
+
 const DOCS_HEAD: &str = "# Metrics
 
 `/metrics` on `http.listen`, as Prometheus text 0.0.4 or OpenMetrics 1.0 (by `Accept`), gzipped if asked. The service is the
 label `name`. Counters are there from the start, at 0. `podvisor_service_state` has every state of every service, exactly one
-of which is 1. At most 62 series a service, 7 more for each probe, 55 a sink and 90 besides; tests hold that. Beyond them, exits are
+of which is 1. At most 64 series a service, 7 more for each probe, 55 a sink and 90 besides; tests hold that. Beyond them, exits are
 counted by code or signal as they occur (at most 256 codes and 64 signals), and each dependency is one
 (`podvisor_service_blocked_on`).
 
@@ -270,10 +283,11 @@ every `http.collectInterval` (10 s) on a thread of its own, from the start and a
 scrape the next one shows the last figures once more. Counters go on through restarts. Not in them are podvisor's own
 errands (exec probes, stop commands), and what a parent throws away by ignoring SIGCHLD.
 
-Before 1.0 a family may still change; the changelog says so. `process_*` are podvisor's own.
+A *stable* family is renamed or dropped only with a major version, an *experimental* one with any; the changelog says so. `process_*`
+are podvisor's own.
 
-| family | type | labels | help |
-|---|---|---|---|
+| family | type | labels | stability | help |
+|---|---|---|---|---|
 ";
 
 #[test]
@@ -302,8 +316,8 @@ fn the_number_of_series_is_bounded() {
         (service.next_run, service.last_success_at) = (None, None);
         service.probes.clear();
     });
-    // Besides: a dependency, a code and a signal.
-    assert!(plain <= 62 + 3, "{plain} a service");
+    // Besides: a dependency, a code, a signal, and a last exit by both.
+    assert!(plain <= 64 + 4, "{plain} a service");
     let all = of_service(|_| {});
     assert!(all <= plain + 3 * 7 + 4, "{all} with three probes, by cron");
 }

@@ -13,6 +13,8 @@ use crate::view::{LastExit, LoopLag, Phase, ProbeView, ServiceView, Totals, View
 pub(super) struct Publisher {
     to: Arc<ArcSwap<View>>,
     next_runs: Vec<Option<i64>>,
+    /// Each service's first start, and when it was ready then.
+    firsts: Vec<(Option<f64>, Option<f64>)>,
     /// Services whose next run is news.
     rescheduled: Vec<ServiceId>,
     totals: Totals,
@@ -34,10 +36,12 @@ impl Publisher {
         let mut first = View::clone(&to.load());
         first.config_hash = Arc::from(config_hash);
         first.reloads.last_at = started_at;
+        first.began_at = started_at;
         to.store(Arc::new(first));
         Self {
             to,
             next_runs: vec![None; core.graph().len()],
+            firsts: vec![(None, None); core.graph().len()],
             rescheduled: Vec::new(),
             totals,
             changed: true,
@@ -90,9 +94,8 @@ impl Publisher {
                 view.services[id.index()] = Arc::new(self.service(core, id, clock));
             }
         } else {
-            view.services = core
-                .graph()
-                .ids()
+            let ids = core.graph().ids();
+            view.services = ids
                 .map(|id| Arc::new(self.service(core, id, clock)))
                 .collect();
         }
@@ -105,10 +108,15 @@ impl Publisher {
         self.to.store(Arc::new(view));
     }
 
-    fn service(&self, core: &Core, id: ServiceId, clock: &mut Clock) -> ServiceView {
+    fn service(&mut self, core: &Core, id: ServiceId, clock: &mut Clock) -> ServiceView {
         let spec = core.graph().spec(id);
         let now: Snapshot = core.snapshot(id);
         let mut wall = |tick| clock.wall(tick);
+        let ready = now.ready_at.or(now.success_at).map(&mut wall);
+        let first = &mut self.firsts[id.index()];
+        first.0 = first.0.or(now.started_at.map(&mut wall));
+        first.1 = first.1.or(ready);
+        let first = *first;
         ServiceView {
             name: spec.name.clone(),
             kind: kind(spec.kind),
@@ -120,6 +128,7 @@ impl Publisher {
             pid: now.pid,
             started_at: now.started_at.map(&mut wall),
             ready_at: now.ready_at.map(&mut wall),
+            first,
             start_duration: now.start_took,
             last_exit: now.last_exit.map(|(ending, at)| match ending {
                 Ending::Code(code) => LastExit {

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 packages=(nginx-light php-fpm redis-server postgresql python3 podman buildah runc netavark iptables iproute2
-  prometheus curl)
+  prometheus python3-prometheus-client chromium curl)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

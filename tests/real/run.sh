@@ -11,3 +11,5 @@ tests/real/compat.sh "$binary"
 tests/real/examples.sh "$binary"
 tests/real/container.sh "$binary"
 PODVISOR=$(realpath "$binary") tests/real/ship/ship.sh
+/usr/bin/python3 tests/real/dashboards/dashboards.py "$binary"
+/usr/bin/python3 tests/real/dashboards/page.py "$binary"

@@ -20,6 +20,7 @@ fn service(name: &str, state: ServiceState, ready: bool, required: bool) -> Arc<
         pid: None,
         started_at: None,
         ready_at: None,
+        first: (None, None),
         start_duration: None,
         last_exit: None,
         backoff: Duration::ZERO,

@@ -15,11 +15,13 @@
 //! | [`supervisor`] | the driver: one thread, one loop, turns actions into deeds |
 //! | [`ship`] | records to parcels to sinks: encode, compress, keep, send |
 //! | [`receive`] | the other end, small: takes what sinks send, shows and counts it, fails to order |
+//! | [`control`] | the control socket: API, server, client |
 //! | [`telemetry`] | podvisor's own log |
 //! | [`cli`] | arguments and one file per command |
 
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod core;
 pub mod exit;
 pub mod http;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room, and the rooms of ours that it may name.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("units", &[]),
     ("exit", &[]),
     ("config", &["units", "exit"]),
@@ -24,6 +24,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
         &["view", "core", "logs", "ship", "usage", "units"],
     ),
     ("http", &["view", "metrics", "core", "units"]),
+    ("control", &["view", "core", "logs", "usage", "units"]),
     ("telemetry", &["logs", "units"]),
     (
         "supervisor",
@@ -39,6 +40,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "ship",
             "metrics",
             "http",
+            "control",
             "telemetry",
         ],
     ),

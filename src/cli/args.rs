@@ -5,12 +5,17 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
+use super::analyze::AnalyzeArgs;
 use super::check::CheckArgs;
 use super::graph::GraphArgs;
+use super::logs::LogsArgs;
+use super::order::{OrderArgs, SignalArgs};
 use super::receive::ReceiveArgs;
 use super::schema::SchemaArgs;
 use super::sink::SinkArgs;
+use super::status::StatusArgs;
 use super::validate::ValidateArgs;
+use super::why::WhyArgs;
 use crate::config::logs::ConsoleFormat;
 use crate::units::{HumanDuration, SignalName};
 
@@ -41,6 +46,22 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Show the dependency graph of a config
     Graph(GraphArgs),
+    /// Show how the services of a running podvisor are
+    Status(StatusArgs),
+    /// Tell why a service is not ready: the chain of causes, down to the first
+    Why(WhyArgs),
+    /// Start services, and what they need; wait until they are ready
+    Start(OrderArgs),
+    /// Stop services, and what needs them; wait until they have ended
+    Stop(OrderArgs),
+    /// Stop services and start them; wait until they are ready
+    Restart(OrderArgs),
+    /// Send a signal to the main processes of services
+    Signal(SignalArgs),
+    /// Show the services' last lines, and follow them
+    Logs(LogsArgs),
+    /// Tell where the time of the start-up went
+    Analyze(AnalyzeArgs),
     /// Ask a running podvisor for its health: exit code 0 or 1, one line of reason
     Check(CheckArgs),
     /// Try the sinks of a config

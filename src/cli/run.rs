@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::single;
 use super::termination::Message;
 use crate::config::logs::ConsoleFormat;
 use crate::config::{self, Config, Listen};
+use crate::control;
 use crate::core::Settings;
 use crate::exit;
 use crate::http::{self, Pulse};
@@ -186,6 +187,39 @@ fn settings(config: &Config, single: bool) -> Settings {
     }
 }
 
+/// Opens the control socket. Without one everything else works, and that is said once; whoever comes from tini does not
+/// miss it.
+fn open_socket(
+    runtime_dir: Option<&Path>,
+    shared: control::Shared,
+    single: bool,
+) -> Option<PathBuf> {
+    let named = std::env::var_os(control::socket::VARIABLE).filter(|named| !named.is_empty());
+    let path = named
+        .map(PathBuf::from)
+        .or_else(|| Some(runtime_dir?.join(control::socket::NAME)));
+    let opened = match &path {
+        Some(path) => control::socket::listen(path)
+            .and_then(|listener| control::serve(listener, shared))
+            .map_err(|error| format!("{}: {error}", path.display())),
+        None => Err("no folder for it can be written to".to_owned()),
+    };
+    match opened {
+        Ok(()) => path,
+        Err(reason) if single => {
+            tracing::debug!(reason, "no control socket");
+            None
+        }
+        Err(reason) => {
+            tracing::warn!(
+                reason,
+                "no control socket: `podvisor status` and the like find nobody"
+            );
+            None
+        }
+    }
+}
+
 fn supervise(
     runtime: &tokio::runtime::Runtime,
     args: RunArgs,
@@ -240,6 +274,16 @@ fn supervise(
     }
     let environment = |name: &str| std::env::var_os(name);
     let runtime_dir: Option<PathBuf> = start::runtime_dir(environment);
+    let (revisions, counted) = tokio::sync::watch::channel(0);
+    let (ask, asks) = control::asks();
+    let controlled = control::Shared {
+        view: view.clone(),
+        revisions: counted,
+        logs: logs.clone(),
+        usage: usage.clone(),
+        asks: ask,
+    };
+    let socket = open_socket(runtime_dir.as_deref(), controlled, single);
     let tail = logs.clone();
     let ended = runtime.block_on(supervisor::run(Setup {
         config,
@@ -252,12 +296,18 @@ fn supervise(
         shipper,
         usage,
         view,
+        revisions,
+        asks,
         pulse,
         signals,
         ground,
         own_log,
         runtime_dir,
     }));
+    if let Some(socket) = socket {
+        // Nobody answers there any more. Should it stay, the next podvisor replaces it.
+        let _ = std::fs::remove_file(socket);
+    }
     if let Some(terminal) = terminal {
         let _ = terminal.restore();
     }

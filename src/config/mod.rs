@@ -33,3 +33,4 @@ pub use load::{DEFAULT_PATH, Loaded, load, load_str, load_texts};
 pub use machine::{Machine, ThisMachine};
 pub use problem::{Problem, Related, Report, Severity, Source, problems_to_json};
 pub use root::Config;
+pub use words::suggest as suggest_name;

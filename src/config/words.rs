@@ -132,7 +132,7 @@ fn list(names: &[&str]) -> String {
 }
 
 /// "did you mean …?", or all the choices when none is near and there are few.
-pub(super) fn suggest(name: &str, known: &[&str], what: &str) -> Option<String> {
+pub fn suggest(name: &str, known: &[&str], what: &str) -> Option<String> {
     if let Some(near) = nearest(name, known.iter().copied()) {
         return Some(format!("did you mean `{near}`?"));
     }

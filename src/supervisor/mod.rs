@@ -6,6 +6,7 @@
 
 mod children;
 mod clock;
+mod control;
 mod cron;
 mod dump;
 mod environment;
@@ -32,6 +33,7 @@ use tokio::task::{AbortHandle, LocalSet};
 
 use crate::config::Config;
 use crate::config::model::Service;
+use crate::control::Asks;
 use crate::core::{Action, Core, Event, Incarnation, ServiceId, Settings, Tick};
 use crate::http::Pulse;
 use crate::logs::{LogEvent, LogPlane, Source};
@@ -76,6 +78,10 @@ pub struct Setup {
     pub usage: Option<Watcher>,
     /// Where the view is published.
     pub view: Arc<ArcSwap<View>>,
+    /// Where the views are counted.
+    pub revisions: tokio::sync::watch::Sender<u64>,
+    /// What people ask.
+    pub asks: Asks,
     /// How the health endpoint looks whether the loop turns.
     pub pulse: Arc<Pulse>,
     /// Signals, registered before anything else.
@@ -163,6 +169,7 @@ pub async fn run(setup: Setup) -> Result<Ended, crate::core::GraphError> {
 async fn drive(setup: Setup) -> Result<Ended, crate::core::GraphError> {
     let (mut signals, mut child) = setup.signals.split();
     let mut log_events = setup.log_events;
+    let mut asks = setup.asks;
     let graph = crate::core::Graph::new(&setup.config.services)?;
     let mut clock = Clock::start();
     let ground = setup.ground.into_ground();
@@ -177,7 +184,7 @@ async fn drive(setup: Setup) -> Result<Ended, crate::core::GraphError> {
     let lag = Arc::new(LoopLag::default());
     let started_at = clock.wall(clock.now());
     let published = publish::Publisher::new(
-        setup.view,
+        (setup.view, setup.revisions),
         &core,
         setup.config_hash,
         lag.clone(),
@@ -236,6 +243,7 @@ async fn drive(setup: Setup) -> Result<Ended, crate::core::GraphError> {
                 }
             }
             Some(event) = log_events.recv() => supervisor.on_log_event(event),
+            Some(ask) = asks.recv() => supervisor.on_ask(ask),
             () = sleep_until(deadline) => supervisor.on_time(),
         }
         supervisor.turn();

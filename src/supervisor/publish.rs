@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::clock::Clock;
 use crate::config::model::{RestartPolicy, ServiceKind};
@@ -12,6 +13,7 @@ use crate::view::{LastExit, LoopLag, Phase, ProbeView, ServiceView, Totals, View
 /// Makes and publishes the view.
 pub(super) struct Publisher {
     to: Arc<ArcSwap<View>>,
+    revisions: watch::Sender<u64>,
     next_runs: Vec<Option<i64>>,
     /// Each service's first start, and when it was ready then.
     firsts: Vec<(Option<f64>, Option<f64>)>,
@@ -23,7 +25,7 @@ pub(super) struct Publisher {
 
 impl Publisher {
     pub(super) fn new(
-        to: Arc<ArcSwap<View>>,
+        (to, revisions): (Arc<ArcSwap<View>>, watch::Sender<u64>),
         core: &Core,
         config_hash: String,
         lag: Arc<LoopLag>,
@@ -40,6 +42,7 @@ impl Publisher {
         to.store(Arc::new(first));
         Self {
             to,
+            revisions,
             next_runs: vec![None; core.graph().len()],
             firsts: vec![(None, None); core.graph().len()],
             rescheduled: Vec::new(),
@@ -106,6 +109,7 @@ impl Publisher {
         view.stop_durations = core.stop_durations().clone();
         view.totals = self.totals.clone();
         self.to.store(Arc::new(view));
+        self.revisions.send_modify(|revision| *revision += 1);
     }
 
     fn service(&mut self, core: &Core, id: ServiceId, clock: &mut Clock) -> ServiceView {

@@ -33,10 +33,7 @@ impl GroundFacts {
 pub fn runtime_dir(environment: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
     let uid = nix::unistd::geteuid().as_raw();
-    let mut candidates = vec![PathBuf::from("/run/podvisor")];
-    candidates
-        .extend(environment("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("podvisor")));
-    candidates.push(PathBuf::from(format!("/tmp/podvisor-{uid}")));
+    let candidates = crate::control::socket::folders(environment);
     candidates.into_iter().find(|dir| {
         // 0711: a service of another uid can reach its own socket by name, and list nothing.
         let made = std::fs::DirBuilder::new().mode(0o711).create(dir);

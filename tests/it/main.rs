@@ -12,6 +12,7 @@ mod support;
 
 mod boot_order;
 mod console;
+mod control;
 mod cron;
 mod exit_codes;
 mod health;

@@ -8,7 +8,7 @@ pub mod receiver;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -104,6 +104,20 @@ impl Place {
     }
 }
 
+/// Runs a client command against the podvisor of this place, to its end.
+pub fn client(place: &Place, args: &[&str]) -> Done {
+    let mut command = Command::new(podvisor());
+    command.args(args);
+    Running::spawn(place, command).wait()
+}
+
+/// As [`client`], as another user. Only root may do that.
+pub fn client_of(uid: u32, place: &Place, args: &[&str]) -> Done {
+    let mut command = Command::new(podvisor());
+    command.args(args).uid(uid).gid(uid);
+    Running::spawn(place, command).wait()
+}
+
 /// How it ended, and what it wrote.
 pub struct Done {
     pub status: ExitStatus,
@@ -144,6 +158,7 @@ impl Running {
             .stderr(Stdio::piped())
             .env("TERMINATION_LOG_PATH", place.path("termination"))
             .env("XDG_RUNTIME_DIR", place.path(""))
+            .env("PODVISOR_SOCKET", place.path("control.sock"))
             .env_remove("PODVISOR_CONFIG")
             .env_remove("PODVISOR_LISTEN")
             .env_remove("PODVISOR_LOG")

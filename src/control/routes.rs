@@ -13,6 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::status::Status;
 use super::{Ask, Deed, Shared, logs};
 
+/// Every path there is.
+const PATHS: [&str; 6] = [
+    "/v1/status",
+    "/v1/logs",
+    "/v1/start",
+    "/v1/stop",
+    "/v1/restart",
+    "/v1/signal",
+];
 /// The largest body of a request.
 const MAX_BODY: usize = 1024 * 1024;
 /// How long a body may take.
@@ -113,10 +122,7 @@ pub(super) async fn answer(
         (&Method::POST, "/v1/stop") => Deed::Stop,
         (&Method::POST, "/v1/restart") => Deed::Restart,
         (&Method::POST, "/v1/signal") => Deed::Signal(0),
-        (
-            _,
-            "/v1/status" | "/v1/logs" | "/v1/start" | "/v1/stop" | "/v1/restart" | "/v1/signal",
-        ) => {
+        (_, path) if PATHS.contains(&path) => {
             return problem(StatusCode::METHOD_NOT_ALLOWED, "not with this method");
         }
         _ => return problem(StatusCode::NOT_FOUND, "no such path; see docs/openapi.yaml"),
@@ -216,4 +222,29 @@ pub(super) fn parameters<'a>(query: &'a str, name: &str) -> impl Iterator<Item =
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (key == name).then_some(value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_has_these_paths_and_no_others() {
+        let text = include_str!("../../docs/openapi.yaml");
+        let described = text.lines().filter_map(|line| line.strip_prefix("  /v1/"));
+        let described: Vec<String> = described
+            .map(|line| format!("/v1/{}", line.split(':').next().unwrap()))
+            .collect();
+        assert_eq!(described, PATHS);
+    }
+
+    #[test]
+    fn parameters_come_as_often_as_they_are_given() {
+        let query = "service=a&follow=1&service=b&flag";
+        assert_eq!(parameters(query, "service").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(
+            (parameter(query, "flag"), parameter(query, "no")),
+            (Some(""), None)
+        );
+    }
 }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::analyze::AnalyzeArgs;
 use super::check::CheckArgs;
 use super::graph::GraphArgs;
+use super::install::InstallArgs;
 use super::logs::LogsArgs;
 use super::order::{OrderArgs, SignalArgs};
 use super::receive::ReceiveArgs;
@@ -66,6 +67,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Try the sinks of a config
     Sink(SinkArgs),
+    /// Copy this binary into a folder, atomically: for init containers
+    Install(InstallArgs),
     /// Receive what the sinks send, show and count it, and fail on request: for trying things out
     Receive(ReceiveArgs),
 }

@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod args;
 pub mod check;
 pub mod graph;
+pub mod install;
 mod live;
 pub mod logs;
 pub mod order;
@@ -52,6 +53,7 @@ pub fn main() -> u8 {
         Command::Analyze(args) => analyze::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Sink(args) => sink::run(&args),
+        Command::Install(args) => install::run(&args),
         Command::Receive(args) => receive::run(&args),
     }
 }

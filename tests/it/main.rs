@@ -16,6 +16,7 @@ mod control;
 mod cron;
 mod exit_codes;
 mod health;
+mod install;
 mod pid1;
 mod probes;
 mod processes;

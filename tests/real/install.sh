@@ -27,3 +27,4 @@ target=x86_64-unknown-linux-musl
 rustup target list --installed | grep -qx "$target" || rustup -q target add "$target"
 
 "$(dirname "$0")/ship/install.sh"
+"$(dirname "$0")/charts/install.sh"

@@ -13,3 +13,4 @@ tests/real/container.sh "$binary"
 PODVISOR=$(realpath "$binary") tests/real/ship/ship.sh
 /usr/bin/python3 tests/real/dashboards/dashboards.py "$binary"
 /usr/bin/python3 tests/real/dashboards/page.py "$binary"
+"${PODVISOR_PEERS:-$HOME/.cache/podvisor-peers}/venv-charts/bin/python3" tests/real/charts/charts.py "$binary"

@@ -178,6 +178,13 @@ impl Client {
             path: Some(self.path.clone()),
             error,
         })?;
+        // Whoever else can write to that folder is not to be mistaken for podvisor.
+        let own = nix::unistd::geteuid().as_raw();
+        let peer = stream.peer_cred().map_err(broken)?.uid();
+        if own != 0 && peer != 0 && peer != own {
+            let owner = format!("{} belongs to user {peer}", self.path.display());
+            return Err(ClientError::Broken(owner));
+        }
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;

@@ -13,10 +13,17 @@ pub const VARIABLE: &str = "PODVISOR_SOCKET";
 /// Its name in the runtime folder.
 pub const NAME: &str = "control.sock";
 
-/// The folders where it may be, best first.
+/// The most folders of others that a client looks into.
+const MAX_OTHERS: usize = 64;
+
+/// The folders where it may be, best first. A volume that is mounted at the first belongs to root (an `emptyDir`); another user
+/// has a folder of its own in it.
 pub fn folders(environment: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let uid = nix::unistd::geteuid().as_raw();
-    let mut folders = vec![PathBuf::from("/run/podvisor")];
+    let mut folders = vec![
+        PathBuf::from("/run/podvisor"),
+        PathBuf::from(format!("/run/podvisor/{uid}")),
+    ];
     folders.extend(environment("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("podvisor")));
     folders.push(PathBuf::from(format!("/tmp/podvisor-{uid}")));
     folders
@@ -27,7 +34,8 @@ pub fn find(environment: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     if let Some(named) = environment(VARIABLE).filter(|named| !named.is_empty()) {
         return Some(named.into());
     }
-    let sockets = folders(environment).into_iter().map(|dir| dir.join(NAME));
+    let own = folders(environment).into_iter();
+    let sockets = own.chain(others()).map(|dir| dir.join(NAME));
     let mut there = sockets.filter(|path| path.exists());
     let first = there.next()?;
     // One that was left behind is passed over if another answers.
@@ -39,6 +47,25 @@ pub fn find(environment: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
             .find(|path| UnixStream::connect(path).is_ok())
             .unwrap_or(first),
     )
+}
+
+/// Folders of podvisors of other users, for root, who may ask all of them.
+fn others() -> impl Iterator<Item = PathBuf> {
+    let below = |folder: &str, prefix: &'static str| {
+        let entries = fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .map_while(Result::ok);
+        let named = move |entry: &fs::DirEntry| {
+            let name = entry.file_name();
+            name.to_str().is_some_and(|name| name.starts_with(prefix))
+        };
+        entries
+            .filter(named)
+            .map(|entry| entry.path())
+            .take(MAX_OTHERS)
+    };
+    below("/run/podvisor", "").chain(below("/tmp", "podvisor-"))
 }
 
 /// Listens on it, for the owner alone (mode 0600). What a dead podvisor left behind is replaced.
@@ -90,6 +117,6 @@ mod tests {
         assert_eq!(find(named), Some(PathBuf::from("/x/y.sock")));
         let folders = folders(|name| (name == "XDG_RUNTIME_DIR").then(|| "/xdg".into()));
         assert_eq!(folders[0], Path::new("/run/podvisor"));
-        assert_eq!(folders[1], Path::new("/xdg/podvisor"));
+        assert_eq!(folders[2], Path::new("/xdg/podvisor"));
     }
 }

@@ -208,6 +208,28 @@ def as_a_subchart(work):
     check(text is not None and "kind: Deployment" not in text, f"as a subchart that is off: {errors}")
 
 
+def the_library(work):
+    """The example of the library's README, as a chart."""
+    text = (TOP / "charts" / "podvisor-lib" / "README.md").read_text()
+    pod = text.split("```yaml\n")[1].split("```")[0]
+    chart = work / "own"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "charts").mkdir()
+    (chart / "charts" / "podvisor-lib").symlink_to(TOP / "charts" / "podvisor-lib")
+    (chart / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": "own", "version": "1.0.0"}))
+    head = "apiVersion: v1\nkind: Pod\nmetadata: { name: own }\n"
+    (chart / "templates" / "pod.yaml").write_text(head + pod)
+    rendered, errors = render(chart=chart)
+    check(rendered, f"the library: {errors}")
+    (work / "own.yaml").write_text(rendered)
+    done = run(VALIDATE, "-k", VERSIONS[-1], "--strict", str(work / "own.yaml"))
+    check(done.returncode == 0, f"the library: {done.stdout}{done.stderr}")
+    spec = yaml.safe_load(rendered)["spec"]
+    volumes = {volume["name"] for volume in spec["volumes"]}
+    mounts = {mount["name"] for container in spec["containers"] for mount in container["volumeMounts"]}
+    check(mounts == volumes, f"the library: {mounts} of {volumes}")
+
+
 def manifests(podvisor, work):
     """Each example builds, fits the schemas, is restricted, and its config is one that podvisor takes."""
     examples = sorted(path for path in (TOP / "manifests" / "examples").iterdir())
@@ -250,9 +272,13 @@ def main():
             one_file(path, podvisor, work)
         what_is_wrong_is_refused(work)
         as_a_subchart(work)
+        the_library(work)
         tried = every_value_counts(work)
         built = manifests(podvisor, work)
     done = run(str(PEERS / "venv-charts" / "bin" / "hadolint"), str(TOP / "Dockerfile"))
+    check(done.returncode == 0, done.stdout)
+    workflows = sorted(str(path) for path in (TOP / ".github" / "workflows").glob("*.yml"))
+    done = run(str(PEERS / "venv-charts" / "bin" / "actionlint"), *workflows)
     check(done.returncode == 0, done.stdout)
     print(f"ok   charts: {len(files)} sets of values on Kubernetes {', '.join(VERSIONS)}; {tried} values each change something; "
           f"{built} manifests")

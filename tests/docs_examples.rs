@@ -1,7 +1,6 @@
 //! The configs in the docs are configs that podvisor takes.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a test that cannot read the docs has failed"
 )]
 

@@ -123,7 +123,7 @@ pub struct RunArgs {
     #[arg(long = "stop-signal", value_name = "SIGNAL", value_parser = parse::<SignalName>)]
     pub stop_signals: Vec<SignalName>,
 
-    /// podvisor's own log: a level, or a filter as `RUST_LOG` writes it
+    /// podvisor's own log: a level, or levels by target such as `info,podvisor::core=trace`
     #[arg(long, value_name = "FILTER", env = "PODVISOR_LOG")]
     pub log: Option<String>,
 

@@ -12,8 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{Registry, reload};
 
 use super::limit::{Bucket, Rate};
 use super::line;
@@ -50,7 +51,7 @@ const STACK: usize = 64 * 1024;
 /// How podvisor's own log is set up.
 #[derive(Debug)]
 pub struct Options {
-    /// `PODVISOR_LOG`: tracing's filter syntax, as `debug` or `info,podvisor::core=trace`.
+    /// `PODVISOR_LOG`: a level, or levels by target, as `debug` or `info,podvisor::core=trace`.
     pub filter: Option<String>,
     /// Colour the levels.
     pub colour: bool,
@@ -90,7 +91,7 @@ pub enum InitError {
 /// The handle for what happens to the log later.
 #[derive(Debug)]
 pub struct OwnLog {
-    filter: reload::Handle<EnvFilter, Registry>,
+    filter: reload::Handle<Targets, Registry>,
     base: String,
     debug: AtomicBool,
     shared: Arc<Shared>,
@@ -119,9 +120,9 @@ pub fn build(
     options: Options,
 ) -> std::io::Result<(impl Subscriber + Send + Sync, OwnLog, Option<String>)> {
     let base = options.filter.unwrap_or_else(|| QUIET.into());
-    let (base, filter, problem) = match EnvFilter::try_new(&base) {
+    let (base, filter, problem) = match base.parse::<Targets>() {
         Ok(filter) => (base, filter, None),
-        Err(e) => (QUIET.into(), EnvFilter::new(QUIET), Some(e.to_string())),
+        Err(e) => (QUIET.into(), targets(QUIET), Some(e.to_string())),
     };
     let shared = Arc::new(Shared::new(options.colour));
     let theirs = Arc::clone(&shared);
@@ -143,6 +144,11 @@ pub fn build(
     Ok((subscriber, log, problem))
 }
 
+/// A filter that has been read before, or is ours.
+fn targets(text: &str) -> Targets {
+    text.parse().unwrap_or_default()
+}
+
 impl OwnLog {
     /// Switches debug messages on, or back to what was asked for; true when they are on now.
     pub fn toggle_debug(&self) -> bool {
@@ -153,7 +159,7 @@ impl OwnLog {
             (&*self.base, QUIET_RATE)
         };
         // Both were read before, and the subscriber lives as long as the process.
-        let _ = self.filter.reload(EnvFilter::new(filter));
+        let _ = self.filter.reload(targets(filter));
         self.shared.lock().bucket.set_rate(rate);
         on
     }

@@ -59,6 +59,8 @@ services:
     command: [/podvisor, receive, --listen, '127.0.0.1:$web']
     readinessProbe: { tcpSocket: { port: $web }, periodSeconds: 1 }
 logs: { sinks: { own: { type: http, endpoint: 'http://localhost:$web/' } } }
+# The receiver is a service too and ends first: its own last words find nobody.
+shutdown: { flushTimeout: 200ms }
 YAML
 chmod 644 "$work/podvisor.yaml"
 "${podman[@]}" run -d --name "$name" "${restricted[@]}" --memory 64m --tmpfs /run/podvisor:rw,size=1m,mode=1777 \
@@ -77,6 +79,7 @@ alone=$took
 root=$work/root
 for path in bin lib lib64; do mkdir -p "$root/usr/$path"; ln -s "usr/$path" "$root/$path"; done
 mkdir -p "$root"/{dev,etc/nginx,proc,sys,tmp}
+chmod 1777 "$root/tmp" # the mount on it takes its mode
 cp -L --parents /usr/sbin/nginx "$root"
 ldd /usr/sbin/nginx | awk '/=> \// { print $3 } /^\t\// { print $1 }' | sort -u | xargs cp -L --parents -t "$root"
 cp tests/real/nginx.conf "$root/etc/nginx/nginx.conf"
